@@ -1,0 +1,333 @@
+"""DistillationJob: one run from a teacher and data to a verdict on a student."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .pods import EvaluateStage, Stage
+from .schema import CONDITION_LIST, Condition, Digest, Model, Name, Uri, rules
+
+STAGES = ("preflight", "label", "train", "compress", "evaluate")
+
+
+class ModelSource(Model):
+    """A folder with a Hugging Face model (config.json, tokenizer.json, safetensors weights)."""
+
+    uri: Uri
+    digest: Annotated[Digest, Field(description="Refuse the folder when its content differs.")] | None = None
+
+
+class Teacher(Model):
+    """A model whose answers the student learns."""
+
+    name: Name = "main"
+    model: ModelSource
+
+
+class StudentConfig(Model):
+    """A BERT encoder trained from scratch with the teacher's tokenizer."""
+
+    hidden_size: Annotated[int, Field(ge=8, le=4096)] = 64
+    layers: Annotated[int, Field(ge=1, le=48)] = 2
+    attention_heads: Annotated[int, Field(ge=1, le=64)] = 2
+    intermediate_size: Annotated[int, Field(ge=8, le=16384)] = 256
+    embeddings: Annotated[
+        Literal["FromTeacher", "Random"],
+        Field(
+            description="How token embeddings start: the teacher's, cut to hiddenSize by a truncated SVD, or random."
+        ),
+    ] = "FromTeacher"
+
+
+class Student(Model):
+    """The model to train."""
+
+    config: Annotated[
+        StudentConfig,
+        Field(
+            json_schema_extra=rules(
+                (
+                    "self.hiddenSize % self.attentionHeads == 0",
+                    "hiddenSize must be a multiple of attentionHeads; change one of them",
+                )
+            )
+        ),
+    ] = StudentConfig()
+
+
+class Columns(Model):
+    """Column names in the data files."""
+
+    text: Annotated[str, Field(min_length=1, max_length=128)] = "text"
+    label: Annotated[str, Field(min_length=1, max_length=128)] = "label"
+
+
+DataFile = Annotated[
+    Uri,
+    Field(
+        json_schema_extra=rules(
+            (
+                "self.endsWith('.parquet') || self.endsWith('.csv') || self.endsWith('.jsonl')",
+                "name a .parquet, .csv or .jsonl file",
+            )
+        )
+    ),
+]
+
+
+class Dataset(Model):
+    """Rows to learn from and rows to be judged on. Labels are label names of the teacher, as text."""
+
+    train: Annotated[DataFile, Field(description="Rows with text and gold label.")]
+    unlabelled: Annotated[DataFile, Field(description="Rows with text alone; the teacher labels them.")] | None = None
+    test: Annotated[DataFile, Field(description="Held-out rows with text and gold label. Never trained on.")]
+    columns: Columns = Columns()
+
+
+class SoftLabels(Model):
+    """How the teacher's distribution is stored and how labelling is spread out."""
+
+    kind: Literal["logits"] = "logits"
+    shards: Annotated[int, Field(ge=1, le=1000, description="Pods that share the labelling.")] = 1
+    parallelism: Annotated[int, Field(ge=1, le=1000, description="Shards that run at once.")] = 1
+
+
+class Objective(Model):
+    """alpha * T^2 * KL(teacher || student) + (1 - alpha) * CE(gold); rows without gold get the first term alone."""
+
+    alpha: Annotated[float, Field(ge=0, le=1)] = 0.9
+    temperature: Annotated[float, Field(gt=0, le=100)] = 2.0
+
+
+class Control(Model):
+    """The same student without the teacher: gold rows only, equal optimiser steps. Reported, never served."""
+
+    learning_rate: Annotated[float, Field(gt=0, le=1)]
+
+
+class Training(Model):
+    """AdamW with a one-cycle schedule; the checkpoint with the best validation score is kept."""
+
+    epochs: Annotated[int, Field(ge=1, le=1000, description="Passes over labelled and unlabelled rows.")] = 3
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.005
+    seed: Annotated[int, Field(ge=0, le=2147483647)] = 0
+    checkpoint_every_steps: Annotated[int, Field(ge=1, le=1000000)] = 500
+    control: Control | None = None
+
+
+class Compress(Model):
+    """Formats the student is exported to."""
+
+    formats: Annotated[
+        list[Literal["onnx-fp32"]],
+        Field(min_length=1, max_length=1, json_schema_extra={"x-kubernetes-list-type": "set"}),
+    ] = ["onnx-fp32"]
+
+
+class GateSpec(Model):
+    """What the evidence must show. A model's own gate is the floor: the stricter value of the two counts."""
+
+    min_retention: Annotated[
+        float, Field(gt=0, le=1, description="Student accuracy must exceed this share of the teacher's.")
+    ] = 0.95
+    incumbent_margin: Annotated[
+        float,
+        Field(ge=0, lt=1, description="Accuracy that the student may lose to the incumbent (0.01 = 1 point)."),
+    ] = 0.01
+
+
+class SecretRef(Model):
+    """A Secret of this namespace, given to the pods as environment variables; the operator never reads it."""
+
+    name: Annotated[str, Field(min_length=1, max_length=253)]
+
+
+class Storage(Model):
+    """Where soft labels, checkpoints, students and reports are kept: the trust boundary of a namespace."""
+
+    uri: Uri
+    secret_ref: SecretRef | None = None
+
+
+class PromoteTo(Model):
+    """The DistilledModel that is offered a student that passed."""
+
+    name: Name
+
+
+class StagesSpec(Model):
+    """Pod settings for each stage."""
+
+    preflight: Stage = Stage()
+    label: Stage = Stage()
+    train: Stage = Stage()
+    compress: Stage = Stage()
+    evaluate: EvaluateStage = EvaluateStage()
+
+
+class DistillationJobSpec(Model):
+    """The whole request. Immutable: another experiment is another job, and shares the soft labels."""
+
+    task: Literal["text-classification"]
+    teachers: Annotated[
+        list[Teacher],
+        Field(min_length=1, max_length=1, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ]
+    student: Student = Student()
+    dataset: Annotated[
+        Dataset,
+        Field(
+            json_schema_extra=rules(
+                (
+                    "self.test != self.train",
+                    "test must not be the train file: held-out rows decide the verdict",
+                ),
+                (
+                    "!has(self.unlabelled) || self.unlabelled != self.test",
+                    "unlabelled must not be the test file: the student would train on held-out rows",
+                ),
+                ("self.columns.text != self.columns.label", "columns.text and columns.label must differ"),
+            )
+        ),
+    ]
+    soft_labels: Annotated[
+        SoftLabels,
+        Field(
+            json_schema_extra=rules(
+                (
+                    "self.parallelism <= self.shards",
+                    "parallelism must not exceed shards; lower it or add shards",
+                )
+            )
+        ),
+    ] = SoftLabels()
+    objective: Objective = Objective()
+    training: Training = Training()
+    compress: Compress = Compress()
+    gate: GateSpec = GateSpec()
+    storage: Storage
+    promote_to: PromoteTo | None = None
+    stages: StagesSpec = StagesSpec()
+
+
+class Progress(Model):
+    """How far a running stage is, as its pods report it."""
+
+    done: int
+    total: int
+    unit: Annotated[str, Field(max_length=32)]
+    rate_per_second: float | None = None
+    eta_seconds: int | None = None
+
+
+class StageStatus(Model):
+    """One stage of the run."""
+
+    name: Literal["preflight", "label", "train", "compress", "evaluate"]
+    state: Literal["Pending", "Running", "Done", "Skipped", "Failed"]
+    attempt: int = 0
+    job_name: Annotated[str, Field(max_length=63)] | None = None
+    job_uid: Annotated[str, Field(max_length=64)] | None = None
+    started_at: Annotated[str, Field(max_length=32)] | None = None
+    finished_at: Annotated[str, Field(max_length=32)] | None = None
+    progress: Progress | None = None
+    image_id: Annotated[str, Field(max_length=512)] | None = None
+    message: Annotated[str, Field(max_length=1024)] | None = None
+
+
+class CriterionStatus(Model):
+    """One criterion of the gate, with everything needed to check it by hand."""
+
+    name: Annotated[str, Field(max_length=64)]
+    verdict: Literal["Pass", "Fail", "Inconclusive"]
+    value: float
+    low: float
+    high: float
+    threshold: float
+    n: int
+    items_needed: int | None = None
+    message: Annotated[str, Field(max_length=512)]
+
+
+class Measured(Model):
+    """One model measured on the held-out items. Latency: one item at a time, one thread, in the serving engine."""
+
+    name: Annotated[str, Field(max_length=64)]
+    accuracy: float
+    low: float
+    high: float
+    n: int
+    parameters: int | None = None
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+
+
+class VerdictStatus(Model):
+    """The gate's decision and what it was taken on."""
+
+    result: Literal["Pass", "Fail", "Inconclusive"]
+    criteria: Annotated[list[CriterionStatus], Field(max_length=8)]
+    measured: Annotated[list[Measured], Field(max_length=8)] = []
+    gate_hash: Digest
+    artifact_digest: Digest
+    incumbent_digest: Digest | None = None
+    report_uri: Annotated[str, Field(max_length=1024)]
+    report_digest: Digest
+
+
+class Artifacts(Model):
+    """What the run resolved and made, by content."""
+
+    teacher_digest: Digest | None = None
+    labels_key: Digest | None = None
+    student_key: Digest | None = None
+    rows: Annotated[dict[Annotated[str, Field(max_length=32)], int], Field(max_length=8)] | None = None
+    labelled_rows: int | None = None
+    reused_rows: int | None = None
+    student: Annotated[str, Field(max_length=1024)] | None = None
+    artifact_uri: Annotated[str, Field(max_length=1024)] | None = None
+    artifact_digest: Digest | None = None
+    interface: Digest | None = None
+
+
+class DistillationJobStatus(Model):
+    """Written by the operator alone."""
+
+    observed_generation: int = -1
+    conditions: Annotated[list[Condition], Field(max_length=16, json_schema_extra=CONDITION_LIST)] = []
+    stages: Annotated[
+        list[StageStatus],
+        Field(
+            max_length=8,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ] = []
+    artifacts: Artifacts | None = None
+    verdict: VerdictStatus | None = None
+    resolved: "Resolved | None" = None
+    started_at: Annotated[str, Field(max_length=32)] | None = None
+    finished_at: Annotated[str, Field(max_length=32)] | None = None
+
+
+class ResolvedImages(Model):
+    """Worker image of each stage."""
+
+    preflight: Annotated[str, Field(max_length=512)]
+    label: Annotated[str, Field(max_length=512)]
+    train: Annotated[str, Field(max_length=512)]
+    compress: Annotated[str, Field(max_length=512)]
+    evaluate: Annotated[str, Field(max_length=512)]
+
+
+class Resolved(Model):
+    """The snapshot that runs, taken before the first child: chart changes never touch a running job."""
+
+    hash: Digest
+    images: ResolvedImages
+    gpu_resource: Annotated[str, Field(max_length=316)]
+    gate: GateSpec
+    gate_hash: Digest
+
+
+DistillationJobStatus.model_rebuild()

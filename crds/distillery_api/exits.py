@@ -1,0 +1,5 @@
+"""Exit codes of a worker: how the kubelet and the operator tell a wrong input from a passing fault."""
+
+DONE = 0
+PERMANENT = 65  # EX_DATAERR: the input is wrong, another try gives the same answer
+RETRY = 75  # EX_TEMPFAIL: storage, memory, eviction; the stage resumes where it stopped

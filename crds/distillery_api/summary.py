@@ -1,0 +1,94 @@
+"""The termination message of a stage's pod: at most 4,096 bytes, the only thing the operator reads from a worker."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .distillationjob import VerdictStatus
+from .schema import Digest, Model
+
+LIMIT = 4096
+TERMINATION_LOG = "/dev/termination-log"
+
+
+class Failure(Model):
+    """Why a stage stopped: a CamelCase reason and a sentence that says what to do."""
+
+    reason: Annotated[str, Field(pattern="^[A-Z][A-Za-z0-9]{2,63}$")]
+    message: Annotated[str, Field(max_length=1024)]
+
+
+class PreflightResult(Model):
+    """What preflight resolved."""
+
+    teacher_digest: Digest
+    labels_key: Digest
+    student_key: Digest
+    rows: Annotated[dict[str, int], Field(max_length=8)]  # train, unlabelled, test
+    missing_rows: Annotated[int, Field(ge=0)]  # distinct rows of train and unlabelled without soft labels
+
+
+class LabelResult(Model):
+    """What one shard did."""
+
+    shard: int
+    labelled_rows: int
+    reused_rows: int
+
+
+class TrainResult(Model):
+    """The trained student; `student` is the folder under the storage prefix."""
+
+    student: str
+    parameters: int
+    steps: int
+    validation_accuracy: float
+    control_validation_accuracy: float | None = None
+    resumed_from_step: int = 0
+
+
+class CompressResult(Model):
+    """The published artifact."""
+
+    artifact_uri: str
+    artifact_digest: Digest
+    interface: Digest
+    max_abs_difference: float  # largest |ONNX logit - torch logit| over the check rows
+
+
+class Summary(Model):
+    """Exactly one of `failure` and the stage's result is set."""
+
+    stage: Literal["preflight", "label", "train", "compress", "evaluate"]
+    failure: Failure | None = None
+    preflight: PreflightResult | None = None
+    label: LabelResult | None = None
+    train: TrainResult | None = None
+    compress: CompressResult | None = None
+    evaluate: VerdictStatus | None = None
+
+    def message(self) -> str:
+        """The summary as JSON that fits the limit: messages shorten first, then `measured` goes."""
+        return fit(self)
+
+
+def fit(summary: Summary) -> str:
+    """Shorten in a fixed order until the JSON is at most LIMIT bytes. Raises ValueError if that cannot work."""
+    text = summary.model_dump_json(by_alias=True, exclude_none=True)
+    if len(text.encode()) <= LIMIT:
+        return text
+    if summary.failure:
+        overflow = len(text.encode()) - LIMIT
+        shorter = summary.failure.message.encode()[: -overflow - 8].decode(errors="ignore") + "…"
+        return fit(summary.model_copy(update={"failure": summary.failure.model_copy(update={"message": shorter})}))
+    if summary.evaluate and summary.evaluate.measured:
+        return fit(summary.model_copy(update={"evaluate": summary.evaluate.model_copy(update={"measured": []})}))
+    raise ValueError(f"a summary of {len(text.encode())} bytes does not fit a termination message")
+
+
+def parse(text: str) -> Summary | None:
+    """The summary in a termination message, or None where there is none that can be read."""
+    try:
+        return Summary.model_validate_json(text)
+    except ValueError:
+        return None

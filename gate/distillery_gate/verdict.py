@@ -1,0 +1,66 @@
+"""What the gate answers: immutable records with camel-case JSON."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+Outcome = Literal["Pass", "Fail", "Inconclusive"]
+
+
+class Record(BaseModel):
+    """Camel-case in JSON, snake-case in Python, closed and immutable."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True, extra="forbid", frozen=True
+    )
+
+
+class Accuracy(Record):
+    """Share of the n items one model gets right, with its Wilson interval."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+class Comparison(Record):
+    """A measured difference that decides nothing."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    n: int
+    message: str
+
+
+class Criterion(Record):
+    """One question of the gate: the measured value, its interval, and what was asked of it.
+
+    `items_needed` is set only when Inconclusive, and only when more items would show a Pass at the observed
+    rates: the total at which they would with 80 % power.
+    """
+
+    name: str
+    verdict: Outcome
+    value: float
+    low: float
+    high: float
+    threshold: float
+    n: int
+    items_needed: int | None = None
+    message: str
+
+
+class Verdict(Record):
+    """The decision on a student. All intervals are two-sided with coverage 1 - 2 * level."""
+
+    verdict: Outcome
+    level: float
+    n: int
+    criteria: tuple[Criterion, ...]
+    comparisons: tuple[Comparison, ...] = ()
+    accuracies: tuple[Accuracy, ...]

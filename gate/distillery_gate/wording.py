@@ -1,0 +1,30 @@
+"""The sentences of a verdict, with numbers precise enough to tell a bound from its threshold."""
+
+FEWEST_DECIMALS = 3
+MOST_DECIMALS = 9
+
+
+def evidence(low: float, high: float, *, level: float, n: int, decimals: int) -> str:
+    """`90 % interval 0.957 to 0.969, n = 10,000`."""
+    return f"{100 * (1 - 2 * level):g} % interval {low:.{decimals}f} to {high:.{decimals}f}, n = {n:,}"
+
+
+def decimals_for(threshold: float, *bounds: float) -> int:
+    """Fewest decimals, from three up, at which a bound is printed like the threshold only if it equals it."""
+    for decimals in range(FEWEST_DECIMALS, MOST_DECIMALS):
+        shown = {f"{bound:.{decimals}f}" for bound in bounds if bound != threshold}
+        if f"{threshold:.{decimals}f}" not in shown:
+            return decimals
+    return MOST_DECIMALS
+
+
+def plain(number: float) -> str:
+    """The number as a person writes it: 0.95, 0, -0.01."""
+    return f"{number:.10g}"
+
+
+def outlook(items_needed: int | None) -> str:
+    """What more items would do, for an Inconclusive criterion."""
+    if items_needed is None:
+        return "more items at these rates would not show it"
+    return f"at these rates {items_needed:,} items in all would show it with 80 % power"

@@ -1,0 +1,1 @@
+"""The Distillery operator: level-triggered reconciliation of DistillationJobs and DistilledModels."""

@@ -1,0 +1,130 @@
+"""The one place that calls the Kubernetes API, through `kubernetes.aio`, with a deadline on every call."""
+
+import json
+import logging
+import time
+from types import TracebackType
+from typing import Any, cast
+
+import aiohttp
+from kubernetes.aio import client, config
+
+from .metrics import API_REQUESTS, API_SECONDS
+from .names import FIELD_MANAGER, Kind
+from .store import Object
+
+log = logging.getLogger(__name__)
+
+DEADLINE = 30.0  # seconds for one call
+
+
+class ApiError(Exception):
+    """The API server refused a call, or could not be reached (status 0)."""
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(f"{status} {reason}: {message}")
+        self.status, self.reason, self.message = status, reason, message
+
+
+class Cluster:
+    """Calls on plain dictionaries. Use as an async context manager."""
+
+    def __init__(self, kubeconfig: str | None) -> None:
+        self._kubeconfig = kubeconfig
+        self._client: client.ApiClient
+
+    async def __aenter__(self) -> "Cluster":
+        if self._kubeconfig:
+            await config.load_kube_config(config_file=self._kubeconfig)
+        else:
+            config.load_incluster_config()
+        self._client = client.ApiClient()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.close()
+
+    async def get(self, kind: Kind, namespace: str | None, name: str) -> Object | None:
+        """The object as the API server has it now, or None."""
+        try:
+            return await self._call("GET", kind, kind.path(namespace, name))
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    async def list(self, kind: Kind, selector: str | None, namespace: str | None = None) -> tuple[list[Object], int]:
+        """All objects of the kind and the resourceVersion of the list, in pages."""
+        items: list[Object] = []
+        query: dict[str, str] = {"limit": "500"} | ({"labelSelector": selector} if selector else {})
+        while True:
+            page = await self._call("GET", kind, kind.path(namespace), query=query)
+            # Items of a list carry no kind of their own.
+            items.extend({"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in page["items"])
+            if not page["metadata"].get("continue"):
+                return items, int(page["metadata"]["resourceVersion"])
+            query["continue"] = page["metadata"]["continue"]
+
+    async def create(self, kind: Kind, body: Object) -> Object:
+        """Create; ApiError 409 when the name is taken."""
+        return await self._call(
+            "POST", kind, kind.path(body["metadata"]["namespace"]), body, {"fieldManager": FIELD_MANAGER}
+        )
+
+    async def apply(self, kind: Kind, body: Object, subresource: str | None = None) -> Object:
+        """Server-side apply of the fields in the body, which become ours."""
+        path = kind.path(body["metadata"]["namespace"], body["metadata"]["name"], subresource)
+        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        return await self._call("PATCH", kind, path, body, query, "application/apply-patch+yaml")
+
+    async def merge(
+        self, kind: Kind, namespace: str, name: str, body: Object, subresource: str | None = None
+    ) -> Object:
+        """JSON merge patch. With metadata.resourceVersion in the body it fails (409) on a changed object."""
+        path = kind.path(namespace, name, subresource)
+        return await self._call(
+            "PATCH", kind, path, body, {"fieldManager": FIELD_MANAGER}, "application/merge-patch+json"
+        )
+
+    async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
+        """Delete that very object, its children in the background; absent is fine."""
+        body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        try:
+            await self._call("DELETE", kind, kind.path(namespace, name), body)
+        except ApiError as error:
+            if error.status not in (404, 409):
+                raise
+
+    async def _call(
+        self, method: str, kind: Kind, path: str, body: Object | None = None,
+        query: dict[str, str] | None = None, content_type: str = "application/json",
+    ) -> Object:  # fmt: skip
+        started = time.monotonic()
+        status = 0
+        try:
+            request = await self._client.param_serialize(
+                method, path, query_params=list((query or {}).items()), body=body,
+                header_params={"Accept": "application/json", "Content-Type": content_type},
+                auth_settings=["BearerToken"],
+            )  # fmt: skip
+            response = await self._client.call_api(*request, _request_timeout=DEADLINE)
+            status, data = response.status, await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ApiError(0, "Unreachable", f"{type(error).__name__}: {error}") from error
+        finally:
+            API_REQUESTS.labels(method, kind.kind, str(status)).inc()
+            API_SECONDS.labels(method).observe(time.monotonic() - started)
+        return decoded(status, data)
+
+
+def decoded(status: int, data: bytes) -> Object:
+    """The JSON body, or the API server's Status as an ApiError."""
+    try:
+        body = cast(dict[str, Any], json.loads(data))
+    except ValueError:
+        body = {"message": data[:200].decode(errors="replace")}
+    if 200 <= status <= 299:
+        return body
+    raise ApiError(status, str(body.get("reason", "")), str(body.get("message", "")))

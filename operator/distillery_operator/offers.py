@@ -1,0 +1,118 @@
+"""Which finished job's student a model takes: a pure choice over jobs that promote to it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from distillery_api.distillationjob import DistillationJobSpec, DistillationJobStatus
+from distillery_api.distilledmodel import DecisionStatus, DistilledModelSpec, RevisionStatus
+
+from .job_plan import gate_failure
+from .resolve import effective_gate, gate_hash
+
+HISTORY = 20  # decisions kept in status
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A finished DistillationJob that names this model."""
+
+    name: str
+    uid: str
+    spec: DistillationJobSpec
+    status: DistillationJobStatus
+
+    @property
+    def at(self) -> str:
+        """When it ended (RFC 3339)."""
+        return self.status.finished_at or ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The offer to roll out, if any, and decisions on the others."""
+
+    offer: Offer | None
+    decisions: tuple[DecisionStatus, ...]
+
+
+def choose(
+    spec: DistilledModelSpec, active: RevisionStatus | None, history: Sequence[DecisionStatus],
+    offers: Sequence[Offer], now: str,
+) -> Choice:  # fmt: skip
+    """The newest student that may serve. Only evidence against what serves now counts."""
+    decided = {entry.job_uid for entry in history}
+    # Decisions that fell off a full history stay decided.
+    oldest = min(entry.time for entry in history) if len(history) >= HISTORY else ""
+    open_offers = [
+        offer for offer in sorted(offers, key=lambda offer: offer.at)
+        if offer.uid not in decided and offer.at >= oldest and not serves_already(offer, active)
+    ]  # fmt: skip
+    decisions: list[DecisionStatus] = []
+    chosen: Offer | None = None
+    for offer in open_offers:
+        refused = refusal(spec, active, offer)
+        if refused is None:
+            if chosen is not None:
+                decisions.append(decision(chosen, "Rejected", "Superseded", f"job {offer.name} finished later", now))
+            chosen = offer
+        else:
+            decisions.append(decision(offer, *refused, now))
+    return Choice(chosen, tuple(decisions))
+
+
+def serves_already(offer: Offer, active: RevisionStatus | None) -> bool:
+    """Whether the job's own student is the one that serves."""
+    return active is not None and active.job_uid == offer.uid
+
+
+def refusal(spec: DistilledModelSpec, active: RevisionStatus | None, offer: Offer) -> tuple[str, str, str] | None:
+    """Outcome, reason and message where the student may not serve."""
+    verdict, artifacts = offer.status.verdict, offer.status.artifacts
+    failure = gate_failure(verdict)
+    if failure is not None:
+        return "Rejected", failure.reason, failure.message
+    if verdict is None or artifacts is None or artifacts.artifact_uri is None or artifacts.interface is None:
+        return "Rejected", "NoVerdict", "the job ended without a verdict"
+    if offer.spec.task != spec.task:
+        return "Held", "InterfaceChanged", f"the job's task is {offer.spec.task}, the model's is {spec.task}"
+    if verdict.gate_hash != gate_hash(effective_gate(offer.spec.gate, spec.promotion.gate)):
+        return (
+            "Held",
+            "GateChanged",
+            "the model's gate differs from the one that was evaluated; run the job again",
+        )
+    if verdict.incumbent_digest != (active.digest if active else None):
+        return (
+            "Held",
+            "IncumbentChanged",
+            "another student serves than the one it was compared with; run the job again",
+        )
+    if active is not None and artifacts.interface != active.interface:
+        return (
+            "Held", "InterfaceChanged",
+            "its label names, their order or its length limit differ from those of the student that serves; "
+            "serve it under another DistilledModel, and move callers over",
+        )  # fmt: skip
+    return None
+
+
+def decision(offer: Offer, outcome: str, reason: str, message: str, now: str) -> DecisionStatus:
+    """A line of the model's history."""
+    return DecisionStatus(
+        job=offer.name, job_uid=offer.uid, outcome=outcome, reason=reason, message=message[:1024], time=now,  # type: ignore[arg-type]
+        digest=offer.status.artifacts.artifact_digest if offer.status.artifacts else None,
+    )  # fmt: skip
+
+
+def revision_status(offer: Offer, revision: str) -> RevisionStatus:
+    """The student of an offer that `choose` let through, with its evidence."""
+    verdict, artifacts = offer.status.verdict, offer.status.artifacts
+    if verdict is None or artifacts is None:
+        raise ValueError("an offer without evidence: `choose` lets none through")
+    return RevisionStatus(
+        revision=revision, uri=artifacts.artifact_uri or "", digest=verdict.artifact_digest,
+        interface=artifacts.interface or "",
+        job=offer.name, job_uid=offer.uid, report_uri=verdict.report_uri, report_digest=verdict.report_digest,
+        gate_hash=verdict.gate_hash,
+        retention=next((c.value for c in verdict.criteria if c.name == "retention"), None),
+    )  # fmt: skip

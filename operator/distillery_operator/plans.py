@@ -1,0 +1,91 @@
+"""What a pass decides: actions in order, then one status, then events. Plain values, no I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .names import Kind
+from .store import Object
+
+
+@dataclass(frozen=True)
+class Create:
+    """Create once. `expensive`: what was read is read again, live, and the plan made anew, before it happens."""
+
+    kind: Kind
+    body: Object
+    expensive: bool = True
+
+
+@dataclass(frozen=True)
+class Apply:
+    """Server-side apply of the fields in the body."""
+
+    kind: Kind
+    body: Object
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Merge patch of an object that may have changed meanwhile."""
+
+    kind: Kind
+    namespace: str
+    name: str
+    body: Object
+    subresource: str | None = None
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Delete that very object."""
+
+    kind: Kind
+    namespace: str
+    name: str
+    uid: str
+
+
+Action = Create | Apply | Merge | Delete
+
+
+@dataclass(frozen=True)
+class Note:
+    """An Event on the parent; the same note is posted once."""
+
+    type: str  # Normal | Warning
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The outcome of planning. `status` is the whole status the object should have."""
+
+    status: dict[str, Any]
+    actions: tuple[Action, ...] = ()
+    notes: tuple[Note, ...] = ()
+    requeue_after: float | None = None  # seconds
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Collects a plan while it is being made."""
+
+    actions: list[Action] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+
+
+def covers(observed: Any, desired: Any) -> bool:
+    """Whether everything desired stands in what is observed; fields that others own do not matter."""
+    if isinstance(desired, Mapping):
+        return isinstance(observed, Mapping) and all(
+            key in observed and covers(observed[key], value) for key, value in desired.items()
+        )
+    if isinstance(desired, list):
+        return (
+            isinstance(observed, list)
+            and len(observed) == len(desired)
+            and all(covers(have, want) for have, want in zip(observed, desired, strict=True))
+        )
+    return bool(observed == desired)

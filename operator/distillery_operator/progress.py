@@ -1,0 +1,120 @@
+"""Progress of running stages, read from their pods' own endpoint: no API credentials, no log access."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+import aiohttp
+from distillery_api.distillationjob import Progress
+from distillery_api.run import PROGRESS_PORT
+from distillery_api.schema import Model
+
+from .names import JOB, OWNER_KIND, POD
+from .store import Key, Object, Store
+
+log = logging.getLogger(__name__)
+
+LIMIT = 4096  # bytes of an answer
+PATIENCE = 2.0  # seconds for one pod
+STEP = 0.05  # share of the work that is worth a status write
+QUIET = 60.0  # seconds after which a smaller step is worth one, too
+
+
+class Report(Model):
+    """The endpoint's answer."""
+
+    stage: str
+    done: int
+    total: int
+    unit: str
+    rate_per_second: float | None = None
+    eta_seconds: float | None = None
+
+
+class ProgressPoller:
+    """Asks every running stage pod; publishes by Job name, at steps that are worth a write."""
+
+    def __init__(
+        self, store: Store, published: dict[str, Progress], wake: Callable[[Key], None], period: float
+    ) -> None:
+        self._store, self._published, self._wake, self._period = store, published, wake, period
+        self._seen: dict[str, dict[str, Report]] = {}  # by Job name, by pod uid: shards that ended still count
+        self._when: dict[str, float] = {}
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        timeout = aiohttp.ClientTimeout(total=PATIENCE)
+        async with aiohttp.ClientSession(timeout=timeout) as session:
+            while True:
+                await asyncio.sleep(self._period)
+                pods = [pod for pod in self._store.all(POD) if is_running_stage(pod)]
+                await asyncio.gather(*(self._ask(session, pod) for pod in pods))
+                for name in {job_name(pod) for pod in pods}:
+                    self._publish(name, next(pod for pod in pods if job_name(pod) == name))
+                self._forget({job_name(pod) for pod in self._store.all(POD)})
+
+    async def _ask(self, session: aiohttp.ClientSession, pod: Object) -> None:
+        address = pod["status"]["podIP"]
+        host = f"[{address}]" if ":" in address else address
+        try:
+            async with session.get(f"http://{host}:{PROGRESS_PORT}/progress") as response:
+                report = Report.model_validate_json(await response.content.read(LIMIT))
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            # A pod that starts or ends does not answer; the last word of it stands.
+            log.debug("no progress from %s: %s", pod["metadata"]["name"], error)
+            return
+        self._seen.setdefault(job_name(pod), {})[pod["metadata"]["uid"]] = report
+
+    def _publish(self, name: str, pod: Object) -> None:
+        total = summed(list(self._seen.get(name, {}).values()))
+        held, at = self._published.get(name), self._when.get(name, 0.0)
+        if total is None or not worth_a_write(held, total, time.monotonic() - at):
+            return
+        self._published[name], self._when[name] = total, time.monotonic()
+        owner = self._store.owner_of(pod)
+        if owner:
+            self._wake(owner)
+
+    def _forget(self, alive: set[str]) -> None:
+        for name in set(self._seen) - alive:
+            self._seen.pop(name)
+            self._published.pop(name, None)
+            self._when.pop(name, None)
+
+
+def is_running_stage(pod: Object) -> bool:
+    """Whether the pod works on a stage right now."""
+    return (
+        pod["metadata"].get("labels", {}).get(OWNER_KIND) == JOB.kind
+        and pod.get("status", {}).get("phase") == "Running"
+        and bool(pod["status"].get("podIP"))
+    )
+
+
+def job_name(pod: Object) -> str:
+    """The Job of a pod."""
+    name: str = pod["metadata"].get("labels", {}).get("batch.kubernetes.io/job-name", "")
+    return name
+
+
+def summed(reports: list[Report]) -> Progress | None:
+    """One progress of all pods; rates add up, the slowest pod sets the end."""
+    if not reports:
+        return None
+    rates = [report.rate_per_second for report in reports if report.rate_per_second and report.done < report.total]
+    etas = [report.eta_seconds for report in reports if report.eta_seconds is not None]
+    return Progress(
+        done=sum(report.done for report in reports),
+        total=sum(report.total for report in reports),
+        unit=reports[0].unit[:32],
+        rate_per_second=round(sum(rates), 2) if rates else None,
+        eta_seconds=round(max(etas)) if etas else None,
+    )
+
+
+def worth_a_write(held: Progress | None, new: Progress, age: float) -> bool:
+    """Steps of 5 % or a minute; `age` in seconds."""
+    if held is None or held.unit != new.unit or held.total != new.total:
+        return True
+    return new != held and (abs(new.done - held.done) >= STEP * max(new.total, 1) or age >= QUIET)

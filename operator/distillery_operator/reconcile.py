@@ -1,0 +1,236 @@
+"""One pass over an object: read the store, plan, act, write the status once, tell."""
+
+import datetime as dt
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from distillery_api.distillationjob import Progress
+from distillery_api.summary import Failure
+from pydantic import ValidationError
+
+from .cluster import ApiError, Cluster
+from .conditions import Wanted, merged
+from .job_plan import plan_job
+from .metrics import PROMOTIONS, RECONCILE_SECONDS, RECONCILES, STAGES, VERDICTS
+from .model_plan import plan_model
+from .names import BATCH_JOB, JOB, OWNER_UID, POD, Kind
+from .plans import Action, Apply, Create, Delete, Merge, Note, Plan
+from .recorder import Recorder
+from .settings import Settings
+from .store import Object, Store, key_of
+from .views import job_view, model_view
+
+log = logging.getLogger(__name__)
+
+Item = tuple[Kind, str, str]  # kind, namespace, name of a parent
+
+
+def now() -> str:
+    """The time as Kubernetes writes it."""
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Reconciler:
+    """Reconciles one parent at a time; the queue sees to it that no two passes share an object."""
+
+    def __init__(self, cluster: Cluster, store: Store, settings: Settings) -> None:
+        self._cluster, self._store, self._settings = cluster, store, settings
+        self._recorder = Recorder(cluster)
+        self._refused: dict[str, dict[str, Failure]] = defaultdict(dict)  # by parent uid, by child name
+        self.progress: dict[str, Progress] = {}  # by Job name
+
+    async def reconcile(self, item: Item) -> float | None:
+        """One pass. Returns seconds to the next one, where time alone will change something."""
+        kind, namespace, name = item
+        parent = self._store.get(kind, (namespace, name))
+        if parent is None or parent["metadata"].get("deletionTimestamp"):
+            return None
+        started = time.monotonic()
+        try:
+            seconds = await self._pass(kind, parent)
+        except Exception:
+            RECONCILES.labels(kind.kind, "error").inc()
+            raise
+        RECONCILES.labels(kind.kind, "ok").inc()
+        RECONCILE_SECONDS.labels(kind.kind).observe(time.monotonic() - started)
+        return seconds
+
+    async def _pass(self, kind: Kind, parent: Object) -> float | None:
+        plan = self._plan(kind, parent)
+        if any(isinstance(action, Create) and action.expensive for action in plan.actions):
+            # The cache is a hint: look at the cluster itself before paying for a GPU.
+            confirmed = await self._confirm(kind, parent)
+            if confirmed is None:
+                return None
+            parent, plan = confirmed, self._plan(kind, confirmed)
+        for action in plan.actions:
+            if not await self._act(parent, action):
+                return 0.0  # the plan stood on a wrong belief: make another
+        await self._write_status(kind, parent, plan.status)
+        for note in plan.notes:
+            await self._recorder.post(parent, note, now())
+        return plan.requeue_after
+
+    def _plan(self, kind: Kind, parent: Object) -> Plan:
+        refused = self._refused.get(parent["metadata"]["uid"], {})
+        try:
+            if kind == JOB:
+                return plan_job(job_view(parent, self._store, self.progress, refused), self._settings, now())
+            return plan_model(model_view(parent, self._store, refused), self._settings, now())
+        except ValidationError as error:
+            return invalid(parent, error)
+
+    async def _confirm(self, kind: Kind, parent: Object) -> Object | None:
+        """Read parent and children live into the store; None when the parent is gone."""
+        metadata = parent["metadata"]
+        live = await self._cluster.get(kind, metadata["namespace"], metadata["name"])
+        if live is None or live["metadata"]["uid"] != metadata["uid"]:
+            self._store.remove(kind, key_of(parent), metadata["uid"])
+            return None
+        self._store.put(kind, live)
+        for child in (BATCH_JOB, POD):
+            selector = f"{OWNER_UID}={metadata['uid']}"
+            items, listed_at = await self._cluster.list(child, selector, metadata["namespace"])
+            present = {key_of(item) for item in items}
+            for item in items:
+                self._store.put(child, item)
+            for held in self._store.owned(child, metadata["uid"]):
+                if key_of(held) not in present and int(held["metadata"]["resourceVersion"]) <= listed_at:
+                    self._store.remove(child, key_of(held))
+        return self._store.get(kind, key_of(parent))
+
+    async def _act(self, parent: Object, action: Action) -> bool:
+        """Carry out one action. False when the API server knows better and a new plan is due."""
+        if isinstance(action, Delete):
+            await self._cluster.delete(action.kind, action.namespace, action.name, action.uid)
+            return True
+        if isinstance(action, Merge):
+            written = await self._cluster.merge(
+                action.kind, action.namespace, action.name, action.body, action.subresource
+            )
+            self._remember(action.kind, written, action.subresource)
+            return True
+        name = action.body["metadata"]["name"]
+        try:
+            if isinstance(action, Apply):
+                await self._must_be_ours(parent, action)
+                written = await self._cluster.apply(action.kind, action.body)
+            else:
+                written = await self._cluster.create(action.kind, action.body)
+        except ApiError as error:
+            return await self._refusal(parent, action, error)
+        self._remember(action.kind, written, None)
+        self._refused.get(parent["metadata"]["uid"], {}).pop(name, None)
+        log.info("wrote %s %s", action.kind.kind, name, extra=reference(parent))
+        return True
+
+    async def _must_be_ours(self, parent: Object, action: Apply) -> None:
+        """Server-side apply would take over a foreign object of that name: ask first."""
+        namespace, name = key_of(action.body)
+        if self._store.get(action.kind, (namespace, name)) is not None:
+            return
+        held = await self._cluster.get(action.kind, namespace, name)
+        if held is not None and not owned_by(held, parent):
+            raise ApiError(409, "AlreadyExists", "")
+
+    async def _refusal(self, parent: Object, action: Create | Apply, error: ApiError) -> bool:
+        """Learn from a refused write; raises what only time can heal."""
+        namespace, name = key_of(action.body)
+        refused = self._refused[parent["metadata"]["uid"]]
+        if error.status == 409 and error.reason == "AlreadyExists":
+            held = await self._cluster.get(action.kind, namespace, name)
+            if held is not None and owned_by(held, parent):
+                self._store.put(action.kind, held)
+                return False
+            message = f"a {action.kind.kind} {name} of another owner exists; delete it, or use another name here"
+            changed = refused.get(name) is None
+            refused[name] = Failure(reason="NameTaken", message=message)
+            return not changed
+        if error.status in (400, 422):
+            changed = refused.get(name) is None
+            refused[name] = Failure(
+                reason="ChildRefused",
+                message=f"Kubernetes refuses the {action.kind.kind}: {error.message}"[:1024],
+            )
+            return not changed
+        raise error
+
+    def _remember(self, kind: Kind, written: Object, subresource: str | None) -> None:
+        """What the API server answered is newer than anything a watch has brought."""
+        if subresource in (None, "status"):
+            self._store.put(kind, written)
+
+    async def _write_status(self, kind: Kind, parent: Object, status: dict[str, Any]) -> None:
+        """One write, and none when nothing changed. Fails (409) on an object that changed meanwhile."""
+        held = self._store.get(kind, key_of(parent)) or parent
+        before = held.get("status", {})
+        if before == status:
+            return
+        body = {
+            "apiVersion": kind.api_version,
+            "kind": kind.kind,
+            "metadata": {
+                "name": held["metadata"]["name"], "namespace": held["metadata"]["namespace"],
+                "uid": held["metadata"]["uid"], "resourceVersion": held["metadata"]["resourceVersion"],
+            },
+            "status": status,
+        }  # fmt: skip
+        written = await self._cluster.apply(kind, body, "status")
+        self._store.put(kind, written)
+        count(before, status)
+
+
+def owned_by(child: Object, parent: Object) -> bool:
+    """Whether the parent controls the child."""
+    return any(
+        owner["uid"] == parent["metadata"]["uid"] and owner.get("controller")
+        for owner in child["metadata"].get("ownerReferences", ())
+    )
+
+
+def reference(parent: Object) -> dict[str, str]:
+    """Log fields that name the object."""
+    metadata = parent["metadata"]
+    return {
+        "kind": parent["kind"],
+        "namespace": metadata["namespace"],
+        "name_": metadata["name"],
+        "uid": metadata["uid"],
+    }
+
+
+def invalid(parent: Object, error: ValidationError) -> Plan:
+    """A spec that the API server let through and we cannot read: say so, and wait for another."""
+    first = error.errors(include_url=False)[0]
+    message = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    generation = parent["metadata"]["generation"]
+    wanted = [
+        Wanted("Ready", "False", "InvalidSpec", message),
+        Wanted("Reconciling", "False", "InvalidSpec"),
+        Wanted("Stalled", "True", "InvalidSpec", message),
+    ]
+    conditions = [condition.dump() for condition in merged((), wanted, generation, now())]
+    held = parent.get("status", {})
+    if [c["message"] for c in held.get("conditions", ())] == [c["message"] for c in conditions]:
+        return Plan(status=held)
+    return Plan(
+        status={"observedGeneration": generation, "conditions": conditions},
+        notes=(Note("Warning", "InvalidSpec", message),),
+    )
+
+
+def count(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """Metrics of what this status says for the first time."""
+    old = {stage["name"]: stage["state"] for stage in before.get("stages", ())}
+    for stage in after.get("stages", ()):
+        if stage["state"] in ("Done", "Skipped", "Failed") and old.get(stage["name"]) != stage["state"]:
+            STAGES.labels(stage["name"], stage["state"]).inc()
+    if after.get("verdict") and after["verdict"] != before.get("verdict"):
+        VERDICTS.labels(after["verdict"]["result"]).inc()
+    known = {(entry["jobUid"], entry["outcome"]) for entry in before.get("history", ())}
+    for entry in after.get("history", ()):
+        if (entry["jobUid"], entry["outcome"]) not in known:
+            PROMOTIONS.labels(entry["outcome"], entry["reason"]).inc()

@@ -1,0 +1,35 @@
+"""The operator's configuration file: chart values, as JSON. No other variable or flag carries meaning."""
+
+from pathlib import Path
+from typing import Annotated
+
+from distillery_api.schema import Model, Name
+from pydantic import Field
+
+
+class PodDefaults(Model):
+    """What every pod of the operator's making gets."""
+
+    image_pull_policy: Annotated[str, Field(pattern="^(Always|IfNotPresent|Never)$")] = "IfNotPresent"
+    image_pull_secrets: list[Name] = []
+
+
+class Settings(Model):
+    """Images, names and periods. Times in seconds."""
+
+    worker_image: Annotated[str, Field(min_length=1)]
+    server_image: Annotated[str, Field(min_length=1)]
+    gpu_resource: str = "nvidia.com/gpu"
+    pods: PodDefaults = PodDefaults()
+    stage_retries: Annotated[int, Field(ge=0, le=20, description="Pod failures a stage survives.")] = 3
+    progress_seconds: Annotated[float, Field(gt=0, description="How often running pods are asked.")] = 5.0
+    resync_seconds: Annotated[float, Field(gt=0, description="How often a full LIST purges what a watch lost.")] = 300.0
+    workers: Annotated[int, Field(ge=1, le=64, description="Objects reconciled at once.")] = 8
+    health_port: int = 8081
+    metrics_port: int = 8080
+    log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+
+
+def load(path: Path) -> Settings:
+    """Read the file. Raises ValueError that names the field."""
+    return Settings.model_validate_json(path.read_text())

@@ -1,0 +1,153 @@
+"""Jobs of the stages: pure functions of the job's spec, its snapshot and what earlier stages made."""
+
+from typing import Any
+
+from distillery_api.digests import canonical
+from distillery_api.distillationjob import Artifacts, DistillationJobSpec, ModelSource, Resolved
+from distillery_api.exits import PERMANENT
+from distillery_api.pods import EvaluateStage
+from distillery_api.run import (
+    PROGRESS_PORT,
+    RUN_ANNOTATION,
+    ArtifactRef,
+    CompressRun,
+    EvaluateRun,
+    JobRef,
+    LabelRun,
+    PreflightRun,
+    Run,
+    TrainRun,
+)
+
+from .names import ATTEMPT, JOB, STAGE, owner_labels, stage_job
+from .pod_manifests import (
+    CONTAINER_SECURITY,
+    POD_SECURITY,
+    claims_of,
+    credentials,
+    mounts,
+    tolerations,
+    volumes,
+)
+from .settings import Settings
+
+
+def build_run(
+    stage: str, attempt: int, job: JobRef, spec: DistillationJobSpec, resolved: Resolved,
+    made: Artifacts, incumbent: ArtifactRef | None,
+) -> Run:  # fmt: skip
+    """What the stage's pod is told. Digests that preflight found pin the inputs from then on."""
+    teacher = spec.teachers[0].model
+    common: dict[str, Any] = {
+        "job": job, "attempt": attempt, "storage": spec.storage.uri, "task": spec.task, "dataset": spec.dataset,
+        "soft_labels": spec.soft_labels,
+        "teacher": ModelSource(uri=teacher.uri, digest=teacher.digest or made.teacher_digest),
+    }  # fmt: skip
+    recipe: dict[str, Any] = {"student": spec.student, "objective": spec.objective, "training": spec.training}
+    if stage == "preflight":
+        return PreflightRun(**common, **recipe)
+    keys: dict[str, Any] = {"labels_key": made.labels_key, "student_key": made.student_key}
+    if stage == "label":
+        return LabelRun(**common, labels_key=keys["labels_key"] or "")
+    if stage == "train":
+        return TrainRun(**common, **recipe, **keys)
+    if stage == "compress":
+        return CompressRun(**common, **keys)
+    return EvaluateRun(
+        **common, student_key=made.student_key or "", incumbent=incumbent,
+        gate=resolved.gate, gate_hash=resolved.gate_hash,
+        artifact=ArtifactRef(uri=made.artifact_uri or "", digest=made.artifact_digest or ""),
+    )  # fmt: skip
+
+
+def build_stage_job(
+    run: Run, spec: DistillationJobSpec, resolved: Resolved, settings: Settings, owner: dict[str, Any]
+) -> dict[str, Any]:
+    """The Job of one attempt of a stage: created once, never changed."""
+    name = stage_job(run.job.name, run.job.uid, run.stage, run.attempt)
+    labels = {
+        **owner_labels(JOB, run.job.name, run.job.uid),
+        STAGE: run.stage,
+        ATTEMPT: str(run.attempt),
+    }
+    body: dict[str, Any] = {
+        "backoffLimit": settings.stage_retries,
+        "podFailurePolicy": {
+            "rules": [
+                # A wrong input gives the same answer every time.
+                {
+                    "action": "FailJob",
+                    "onExitCodes": {"containerName": "worker", "operator": "In", "values": [PERMANENT]},
+                },
+                # Eviction, preemption and drained nodes are not the stage's fault.
+                {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+            ]
+        },
+        "template": {
+            "metadata": {"labels": labels, "annotations": {RUN_ANNOTATION: canonical(run.dump()).decode()}},
+            "spec": pod_spec(run, spec, resolved, settings),
+        },
+    }
+    if run.stage == "label":
+        body |= {
+            "completionMode": "Indexed",
+            "completions": spec.soft_labels.shards,
+            "parallelism": spec.soft_labels.parallelism,
+        }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": name,
+            "namespace": run.job.namespace,
+            "labels": labels,
+            "ownerReferences": [owner],
+        },
+        "spec": body,
+    }
+
+
+def pod_spec(run: Run, spec: DistillationJobSpec, resolved: Resolved, settings: Settings) -> dict[str, Any]:
+    """The pod of a stage."""
+    stage: EvaluateStage = getattr(spec.stages, run.stage)
+    data = run.dataset
+    claims = claims_of(run.storage, run.teacher.uri, data.train, data.unlabelled, data.test)
+    pod: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": POD_SECURITY,
+        "terminationGracePeriodSeconds": 60,  # a checkpoint of a large student takes a while to write
+        "containers": [
+            {
+                "name": "worker",
+                "image": getattr(resolved.images, run.stage),
+                "imagePullPolicy": settings.pods.image_pull_policy,
+                "securityContext": CONTAINER_SECURITY,
+                "resources": resources(stage, resolved.gpu_resource),
+                "env": [{"name": "HOME", "value": "/tmp"}],  # noqa: S108
+                "envFrom": credentials(spec.storage.secret_ref.name if spec.storage.secret_ref else None),
+                "ports": [{"name": "progress", "containerPort": PROGRESS_PORT}],
+                "terminationMessagePolicy": "FallbackToLogsOnError",
+                "volumeMounts": mounts(claims),
+            }
+        ],
+        "volumes": volumes(claims),
+    }
+    if stage.service_account_name:
+        pod["serviceAccountName"] = stage.service_account_name
+    if stage.node_selector:
+        pod["nodeSelector"] = stage.node_selector
+    if stage.tolerations:
+        pod["tolerations"] = tolerations(stage.tolerations)
+    if settings.pods.image_pull_secrets:
+        pod["imagePullSecrets"] = [{"name": name} for name in settings.pods.image_pull_secrets]
+    return pod
+
+
+def resources(stage: EvaluateStage, gpu_resource: str) -> dict[str, Any]:
+    """Requests and limits, with the GPUs under the cluster's name for them."""
+    asked = stage.resources.dump() if stage.resources else {}
+    if stage.gpus:
+        asked["limits"] = {**asked.get("limits", {}), gpu_resource: stage.gpus}
+    return {key: value for key, value in asked.items() if value}

@@ -1,0 +1,98 @@
+"""What the operator believes about the cluster: observed objects, trimmed, by kind and place."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from .names import OWNER_NAME, OWNER_UID, Kind
+
+Object = dict[str, Any]
+Key = tuple[str, str]  # namespace, name
+
+
+def key_of(obj: Object) -> Key:
+    """Namespace and name."""
+    return obj["metadata"]["namespace"], obj["metadata"]["name"]
+
+
+def trimmed(obj: Object) -> Object:
+    """The object less what no decision reads: field ownership is most of its bytes."""
+    metadata = {name: value for name, value in obj["metadata"].items() if name != "managedFields"}
+    return {**obj, "metadata": metadata}
+
+
+def version_of(obj: Object) -> int:
+    """resourceVersion as a number: comparable within one resource since Kubernetes 1.35, and with etcd always."""
+    return int(obj["metadata"].get("resourceVersion") or 0)
+
+
+class Store:
+    """A cache that never moves back: older versions of an object it holds are ignored."""
+
+    def __init__(self) -> None:
+        self._objects: dict[Kind, dict[Key, Object]] = defaultdict(dict)
+        self._by_owner: dict[Kind, dict[str, set[Key]]] = defaultdict(lambda: defaultdict(set))
+
+    def put(self, kind: Kind, obj: Object) -> bool:
+        """Remember the object; False when a newer or equal version is held."""
+        key, held = key_of(obj), self._objects[kind].get(key_of(obj))
+        same = held is not None and held["metadata"]["uid"] == obj["metadata"]["uid"]
+        if same and held is not None and version_of(held) >= version_of(obj):
+            return False
+        if held is not None:
+            self._unlink(kind, key, held)
+        self._objects[kind][key] = trimmed(obj)
+        owner = obj["metadata"].get("labels", {}).get(OWNER_UID)
+        if owner:
+            self._by_owner[kind][owner].add(key)
+        return True
+
+    def remove(self, kind: Kind, key: Key, uid: str | None = None) -> bool:
+        """Forget the object, unless another one took its name meanwhile."""
+        held = self._objects[kind].get(key)
+        if held is None or (uid is not None and held["metadata"]["uid"] != uid):
+            return False
+        self._unlink(kind, key, held)
+        del self._objects[kind][key]
+        return True
+
+    def _unlink(self, kind: Kind, key: Key, held: Object) -> None:
+        owner = held["metadata"].get("labels", {}).get(OWNER_UID)
+        if owner:
+            owned = self._by_owner[kind][owner]
+            owned.discard(key)
+            if not owned:
+                del self._by_owner[kind][owner]
+
+    def get(self, kind: Kind, key: Key) -> Object | None:
+        """The object at that place."""
+        return self._objects[kind].get(key)
+
+    def all(self, kind: Kind) -> list[Object]:
+        """Every object of the kind."""
+        return list(self._objects[kind].values())
+
+    def owned(self, kind: Kind, uid: str) -> list[Object]:
+        """Children of an owner, by name."""
+        keys = self._by_owner[kind].get(uid, ())
+        return [self._objects[kind][key] for key in sorted(keys)]
+
+    def replace(self, kind: Kind, listed: Iterable[Object], listed_at: int) -> list[Object]:
+        """Take a full LIST as the truth: returns the objects that vanished.
+
+        `listed_at` is the LIST's resourceVersion: what was stored later is kept.
+        """
+        present = {key_of(obj): obj for obj in listed}
+        for obj in present.values():
+            self.put(kind, obj)
+        gone = [
+            obj for key, obj in list(self._objects[kind].items()) if key not in present and version_of(obj) <= listed_at
+        ]
+        for obj in gone:
+            self.remove(kind, key_of(obj), obj["metadata"]["uid"])
+        return gone
+
+    def owner_of(self, obj: Object) -> Key | None:
+        """Place of the parent that the object's labels name."""
+        name = obj["metadata"].get("labels", {}).get(OWNER_NAME)
+        return (obj["metadata"]["namespace"], name) if name else None

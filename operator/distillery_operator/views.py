@@ -1,0 +1,94 @@
+"""Objects of the store as the values that planning takes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from distillery_api.distillationjob import DistillationJobSpec, DistillationJobStatus, Progress
+from distillery_api.distilledmodel import DistilledModelSpec, DistilledModelStatus
+from distillery_api.run import JobRef
+from distillery_api.summary import Failure
+
+from . import job_plan, model_plan
+from .names import AUTOSCALER, BATCH_JOB, DEPLOYMENT, JOB, MODEL, POD, SERVICE
+from .offers import Offer
+from .store import Key, Object, Store
+
+
+def owner_reference(obj: Object) -> dict[str, Any]:
+    """The controller reference that children carry: garbage collection follows it."""
+    return {
+        "apiVersion": obj["apiVersion"], "kind": obj["kind"], "name": obj["metadata"]["name"],
+        "uid": obj["metadata"]["uid"], "controller": True, "blockOwnerDeletion": True,
+    }  # fmt: skip
+
+
+def job_view(
+    obj: Object, store: Store, progress: Mapping[str, Progress], refused: Mapping[str, Failure]
+) -> job_plan.JobView:
+    """A DistillationJob. Raises ValueError (pydantic) when the spec is not one of ours."""
+    metadata = obj["metadata"]
+    spec = DistillationJobSpec.model_validate(obj["spec"])
+    return job_plan.JobView(
+        ref=JobRef(namespace=metadata["namespace"], name=metadata["name"], uid=metadata["uid"]),
+        owner=owner_reference(obj),
+        generation=metadata["generation"],
+        spec=spec,
+        status=DistillationJobStatus.model_validate(obj.get("status", {})),
+        jobs=store.owned(BATCH_JOB, metadata["uid"]),
+        pods=store.owned(POD, metadata["uid"]),
+        refused=refused,
+        model=target_model(metadata["namespace"], spec, store),
+        progress=progress,
+    )
+
+
+def target_model(namespace: str, spec: DistillationJobSpec, store: Store) -> job_plan.ModelView | None:
+    """The model that the job promotes to."""
+    obj = store.get(MODEL, (namespace, spec.promote_to.name)) if spec.promote_to else None
+    if obj is None:
+        return None
+    status = DistilledModelStatus.model_validate(obj.get("status", {}))
+    annotations = obj["metadata"].get("annotations", {})
+    return job_plan.ModelView(
+        DistilledModelSpec.model_validate(obj["spec"]), status.active or model_plan.remembered(annotations)
+    )
+
+
+def model_view(obj: Object, store: Store, refused: Mapping[str, Failure]) -> model_plan.ModelView:
+    """A DistilledModel and the finished jobs that promote to it."""
+    metadata = obj["metadata"]
+    uid = metadata["uid"]
+    return model_plan.ModelView(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=uid,
+        owner=owner_reference(obj),
+        generation=metadata["generation"],
+        annotations=metadata.get("annotations", {}),
+        spec=DistilledModelSpec.model_validate(obj["spec"]),
+        status=DistilledModelStatus.model_validate(obj.get("status", {})),
+        deployments=store.owned(DEPLOYMENT, uid),
+        services=store.owned(SERVICE, uid),
+        autoscalers=store.owned(AUTOSCALER, uid),
+        pods=store.owned(POD, uid),
+        offers=offers_to((metadata["namespace"], metadata["name"]), store),
+        refused=refused,
+    )
+
+
+def offers_to(model: Key, store: Store) -> list[Offer]:
+    """Jobs that ended with a verdict and name this model."""
+    return [
+        Offer(
+            obj["metadata"]["name"], obj["metadata"]["uid"], DistillationJobSpec.model_validate(obj["spec"]),
+            DistillationJobStatus.model_validate(obj["status"]),
+        )
+        for obj in store.all(JOB)
+        if promotes_to(obj) == model and obj.get("status", {}).get("finishedAt") and obj["status"].get("verdict")
+    ]  # fmt: skip
+
+
+def promotes_to(job: Object) -> Key | None:
+    """Place of the model that a DistillationJob promotes to."""
+    name = job["spec"].get("promoteTo", {}).get("name")
+    return (job["metadata"]["namespace"], name) if name else None
