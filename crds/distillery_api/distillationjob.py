@@ -245,7 +245,7 @@ class CriterionStatus(Model):
     low: float
     high: float
     threshold: float
-    n: int
+    items: int
     items_needed: int | None = None
     message: Annotated[str, Field(max_length=512)]
 
@@ -257,7 +257,7 @@ class Measured(Model):
     accuracy: float
     low: float
     high: float
-    n: int
+    items: int
     parameters: int | None = None
     p50_ms: float | None = None
     p99_ms: float | None = None

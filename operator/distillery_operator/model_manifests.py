@@ -45,8 +45,8 @@ def pod_template(
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": POD_SECURITY,
-        # After the drain the last answers still have to leave.
-        "terminationGracePeriodSeconds": serving.drain_seconds + 20,
+        # After the drain, answers in flight get 20 s more to leave.
+        "terminationGracePeriodSeconds": serving.drain_seconds + 30,
         "containers": [
             {
                 "name": "server",

@@ -89,7 +89,7 @@ def plan_model(view: ModelView, settings: Settings, now: str) -> Plan:
         roll_out(state, target, choice.offer)
     if state.active is not None:
         serve(state, state.active)
-        clear_away(state, state.active)
+    clear_away(state)
     return finished_plan(state)
 
 
@@ -136,7 +136,6 @@ def roll_out(state: Pass, target: RevisionStatus, offer: Offer | None) -> None:
         return
     if rollout.failure is not None and offer is not None:
         record(state, [decision(offer, "Rejected", "CandidateFailed", rollout.failure, state.now)])
-        state.draft.actions.append(delete(rollout.deployment))
         state.candidate = None
         return
     if rollout.replicas < size:
@@ -229,20 +228,18 @@ def rollout_of(state: Pass, revision: str) -> Rollout | None:
     return observe_rollout(found, state.view.pods) if found else None
 
 
-def clear_away(state: Pass, active: RevisionStatus) -> None:
+def clear_away(state: Pass) -> None:
     """Delete revisions that neither serve nor are about to, some time after the cut-over."""
-    keep = {active.revision} | ({state.candidate.revision} if state.candidate else set())
+    keep = {revision.revision for revision in (state.active, state.candidate) if revision}
     stale = [obj for obj in state.view.deployments if obj["metadata"]["labels"].get(REVISION) not in keep]
-    if not stale:
-        return
-    left = LINGER - seconds_since(active.since, state.now)
-    # Routes must have moved: while the Service is seen to select another revision, nothing goes.
-    moved = any(
-        service["spec"].get("selector") == selector(state.view.name, active.revision) for service in state.view.services
-    )
-    if left > 0 or not moved:
-        state.requeue_after = max(left, 1.0)
-        return
+    if stale and state.active is not None:
+        left = LINGER - seconds_since(state.active.since, state.now)
+        # Routes must have moved: while the Service is seen to select another revision, nothing goes.
+        wanted = selector(state.view.name, state.active.revision)
+        moved = any(service["spec"].get("selector") == wanted for service in state.view.services)
+        if left > 0 or not moved:
+            state.requeue_after = max(left, 1.0)
+            return
     state.draft.actions.extend(delete(obj) for obj in stale)
 
 

@@ -30,7 +30,7 @@ class Operator:
         self.cluster = cluster
         self.store = Store()
         self.queue: WorkQueue[Item] = WorkQueue()
-        self.reconciler = Reconciler(cluster, self.store, settings)
+        self.reconciler = Reconciler(cluster, self.store, settings, self.touched)
         self.resync = Resync(cluster, self.store, self.touched, settings.resync_seconds)
         self.progress = ProgressPoller(self.store, self.reconciler.progress, self.wake_job, settings.progress_seconds)
 

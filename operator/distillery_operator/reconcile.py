@@ -4,7 +4,7 @@ import datetime as dt
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from distillery_api.distillationjob import Progress
@@ -36,8 +36,10 @@ def now() -> str:
 class Reconciler:
     """Reconciles one parent at a time; the queue sees to it that no two passes share an object."""
 
-    def __init__(self, cluster: Cluster, store: Store, settings: Settings) -> None:
-        self._cluster, self._store, self._settings = cluster, store, settings
+    def __init__(
+        self, cluster: Cluster, store: Store, settings: Settings, touched: Callable[[Kind, Object], None]
+    ) -> None:
+        self._cluster, self._store, self._settings, self._touched = cluster, store, settings, touched
         self._recorder = Recorder(cluster)
         self._refused: dict[str, dict[str, Failure]] = defaultdict(dict)  # by parent uid, by child name
         self.progress: dict[str, Progress] = {}  # by Job name
@@ -143,7 +145,7 @@ class Reconciler:
         if error.status == 409 and error.reason == "AlreadyExists":
             held = await self._cluster.get(action.kind, namespace, name)
             if held is not None and owned_by(held, parent):
-                self._store.put(action.kind, held)
+                self._remember(action.kind, held, None)
                 return False
             message = f"a {action.kind.kind} {name} of another owner exists; delete it, or use another name here"
             changed = refused.get(name) is None
@@ -159,9 +161,9 @@ class Reconciler:
         raise error
 
     def _remember(self, kind: Kind, written: Object, subresource: str | None) -> None:
-        """What the API server answered is newer than anything a watch has brought."""
-        if subresource in (None, "status"):
-            self._store.put(kind, written)
+        """What the API server answered is newer than anything a watch has brought, and the watch will add nothing."""
+        if subresource in (None, "status") and self._store.put(kind, written):
+            self._touched(kind, written)
 
     async def _write_status(self, kind: Kind, parent: Object, status: dict[str, Any]) -> None:
         """One write, and none when nothing changed. Fails (409) on an object that changed meanwhile."""
@@ -178,8 +180,7 @@ class Reconciler:
             },
             "status": status,
         }  # fmt: skip
-        written = await self._cluster.apply(kind, body, "status")
-        self._store.put(kind, written)
+        self._remember(kind, await self._cluster.apply(kind, body, "status"), "status")
         count(before, status)
 
 

@@ -1,0 +1,3 @@
+module distillery/tools/pause
+
+go 1.26.0

@@ -1,0 +1,61 @@
+"""The student in memory: texts in, probabilities and timings out."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from distillery_api.artifact import ArtifactManifest
+from distillery_engine import ArtifactInvalid, TextClassifier
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Probabilities float32 [texts, labels], and the seconds that went into them."""
+
+    probabilities: NDArray[np.float32]
+    preprocess_seconds: float
+    infer_seconds: float
+
+
+class Model:
+    """A loaded student. `predict` may be called from several threads at once.
+
+    Raises ArtifactInvalid where the files do not load or a first run fails.
+    """
+
+    def __init__(self, folder: Path, manifest: ArtifactManifest, rows_per_run: int) -> None:
+        self._classifier = TextClassifier(folder, manifest, threads=1)  # one thread a request, one request a CPU
+        self._rows_per_run = rows_per_run
+        self.manifest = manifest
+        self.labels = self._classifier.labels
+        self._warm_up()
+
+    def _warm_up(self) -> None:
+        # The first run allocates; it also shows that the graph runs, before anyone is told that it is ready.
+        try:
+            probabilities = self.predict(["warm up"]).probabilities
+        except Exception as error:
+            raise ArtifactInvalid(f"{self.manifest.model} does not run: {error}; publish the artifact again") from error
+        if probabilities.shape != (1, len(self.labels)) or not np.isfinite(probabilities).all():
+            raise ArtifactInvalid(f"{self.manifest.model} gave {probabilities} for one text; publish it again")
+
+    def predict(self, texts: list[str]) -> Prediction:
+        """Probabilities of each text, in the order given; texts of similar length share a run, to pad less."""
+        started = time.perf_counter()
+        rows = self._classifier.tokenizer.ids(texts)
+        tokenized = time.perf_counter()
+        logits = np.empty((len(rows), len(self.labels)), dtype=np.float32)
+        order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
+        for start in range(0, len(order), self._rows_per_run):
+            part = order[start : start + self._rows_per_run]
+            logits[part] = self._classifier.run(self._classifier.tokenizer.pad([rows[index] for index in part]))
+        return Prediction(softmax(logits), tokenized - started, time.perf_counter() - tokenized)
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probabilities over the last axis, safe for large logits."""
+    exponentials: NDArray[np.float32] = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    probabilities: NDArray[np.float32] = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return probabilities

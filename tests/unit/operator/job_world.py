@@ -1,0 +1,151 @@
+"""A DistillationJob and its children without a cluster: pods end as the test says, plans are carried out on dicts."""
+
+import copy
+from typing import Any
+
+from distillery_api.distillationjob import VerdictStatus
+from distillery_api.exits import PERMANENT
+from distillery_api.summary import Failure, Summary
+from distillery_operator.job_plan import plan_job
+from distillery_operator.names import BATCH_JOB, JOB, MODEL, POD
+from distillery_operator.plans import Create, Plan
+from distillery_operator.settings import Settings
+from distillery_operator.store import Store
+from distillery_operator.views import job_view
+from stage_results import DIGESTS, RESULTS, criterion, job_spec
+
+SETTINGS = Settings(worker_image="registry/worker@sha256:1", server_image="registry/server@sha256:2")
+NAMESPACE = "team"
+
+
+class JobWorld:
+    """One job, its model, and what Kubernetes would hold."""
+
+    def __init__(self, settings: Settings = SETTINGS, **changes: Any) -> None:
+        self.settings = settings
+        self.store = Store()
+        self.clock = 0
+        self.version = 1
+        self.created: list[str] = []
+        self.notes: list[str] = []
+        self.refused: dict[str, Failure] = {}
+        self.job = {
+            "apiVersion": JOB.api_version, "kind": "DistillationJob", "spec": job_spec(**changes),
+            "metadata": {"name": "small", "namespace": NAMESPACE, "uid": "12345678-aaaa", "generation": 1},
+        }  # fmt: skip
+        self.put(JOB, self.job)
+
+    @property
+    def now(self) -> str:
+        """The time of this pass."""
+        return f"2026-01-01T00:{self.clock // 60:02d}:{self.clock % 60:02d}Z"
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """The job's status."""
+        return self.store.get(JOB, (NAMESPACE, "small")).get("status", {})
+
+    def put(self, kind: Any, obj: dict[str, Any]) -> None:
+        """Store a newer version of the object."""
+        self.version += 1
+        obj["metadata"]["resourceVersion"] = str(self.version)
+        self.store.put(kind, copy.deepcopy(obj))
+
+    def serve(self, digest: str | None) -> None:
+        """A model exists and serves the artifact with that digest, or nothing yet."""
+        active = {
+            "revision": "r1", "uri": "s3://bucket/old", "digest": digest, "interface": DIGESTS["interface"],
+        }  # fmt: skip
+        self.put(MODEL, {
+            "apiVersion": MODEL.api_version, "kind": "DistilledModel", "spec": {"task": "text-classification"},
+            "metadata": {"name": "served", "namespace": NAMESPACE, "uid": "m", "generation": 1},
+            "status": {"active": active} if digest else {},
+        })  # fmt: skip
+
+    def plan(self) -> Plan:
+        """Plan without carrying anything out."""
+        view = job_view(self.store.get(JOB, (NAMESPACE, "small")), self.store, {}, self.refused)
+        return plan_job(view, self.settings, self.now)
+
+    def step(self) -> Plan:
+        """Plan once and carry the plan out."""
+        self.clock += 1
+        plan = self.plan()
+        for action in plan.actions:
+            assert isinstance(action, Create), action
+            body = copy.deepcopy(action.body)
+            body["metadata"]["uid"] = "uid-" + body["metadata"]["name"]
+            self.created.append(body["metadata"]["name"])
+            self.put(BATCH_JOB, body)
+        self.notes += [note.reason for note in plan.notes]
+        self.put(JOB, {**self.job, "status": plan.status})
+        return plan
+
+    def settle(self, limit: int = 20) -> None:
+        """Plan until nothing changes."""
+        for _ in range(limit):
+            before = self.status
+            if not self.step().actions and self.status == before:
+                return
+        raise AssertionError("planning never settles")
+
+    def current(self) -> dict[str, Any]:
+        """The Job that was created last."""
+        return self.store.get(BATCH_JOB, (NAMESPACE, self.created[-1]))
+
+    def pod(self, index: int = 0, **status: Any) -> None:
+        """A pod of the current Job."""
+        job = self.current()
+        name = f"{job['metadata']['name']}-{index}"
+        self.put(POD, {
+            "apiVersion": "v1", "kind": "Pod", "spec": job["spec"]["template"]["spec"], "status": status,
+            "metadata": {
+                "name": name, "namespace": NAMESPACE, "uid": name, "labels": job["metadata"]["labels"],
+                "annotations": {"batch.kubernetes.io/job-completion-index": str(index)},
+                "ownerReferences": [{"uid": job["metadata"]["uid"], "controller": True}],
+            },
+        })  # fmt: skip
+
+    def end_pod(self, message: str, code: int = 0, index: int = 0, **extra: Any) -> None:
+        """The pod's container ended."""
+        ended = {"exitCode": code, "message": message, "finishedAt": self.now, **extra}
+        self.pod(index, phase="Succeeded" if code == 0 else "Failed",
+                 containerStatuses=[{"imageID": "sha256:image", "state": {"terminated": ended}}])  # fmt: skip
+
+    def end_job(self, outcome: str, **extra: str) -> None:
+        """The Job controller calls the current Job Complete or Failed."""
+        job = copy.deepcopy(self.current())
+        condition = {"type": outcome, "status": "True", "lastTransitionTime": self.now, **extra}
+        job["status"] = {"startTime": self.now, "conditions": [condition]}
+        self.put(BATCH_JOB, job)
+
+    def succeed(self, **results: Any) -> None:
+        """The current stage's pods end well and leave their results."""
+        stage = self.current()["metadata"]["labels"]["distillery.dev/stage"]
+        shards = self.current()["spec"].get("completions", 1)
+        for index in range(shards):
+            result = results.get(stage) or RESULTS[stage]
+            self.end_pod(Summary(stage=stage, **{stage: result}).message(), index=index)
+        self.end_job("Complete")
+        self.settle()
+
+    def fail(self, reason: str, message: str) -> None:
+        """The current stage ends with a failure that no retry heals."""
+        stage = self.current()["metadata"]["labels"]["distillery.dev/stage"]
+        self.end_pod(Summary(stage=stage, failure=Failure(reason=reason, message=message)).message(), PERMANENT)
+        self.end_job("Failed", reason="PodFailurePolicy")
+        self.settle()
+
+    def condition(self, kind: str) -> tuple[str, str, str]:
+        """Status, reason and message of a condition."""
+        found = next(c for c in self.status["conditions"] if c["type"] == kind)
+        return found["status"], found["reason"], found["message"]
+
+    def verdict(self, result: str = "Pass", **changes: Any) -> VerdictStatus:
+        """A verdict as the evaluate stage would write it."""
+        values = {
+            "result": result, "criteria": [criterion(result)], "gate_hash": self.status["resolved"]["gateHash"],
+            "artifact_digest": DIGESTS["artifact"], "report_uri": "s3://bucket/team/report.json",
+            "report_digest": DIGESTS["report"],
+        }  # fmt: skip
+        return VerdictStatus(**(values | changes))

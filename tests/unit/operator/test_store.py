@@ -1,0 +1,59 @@
+"""The store never moves back and forgets what is gone."""
+
+from typing import Any
+
+from distillery_operator.names import OWNER_NAME, OWNER_UID, POD
+from distillery_operator.resync import is_news
+from distillery_operator.store import Store
+
+
+def pod(name: str, version: int, uid: str = "u", owner: str | None = None) -> dict[str, Any]:
+    labels = {OWNER_UID: owner, OWNER_NAME: "parent"} if owner else {}
+    return {"metadata": {"namespace": "n", "name": name, "uid": uid, "resourceVersion": str(version), "labels": labels,
+                         "managedFields": [{}]}}  # fmt: skip
+
+
+def test_an_older_version_is_ignored():
+    store = Store()
+    assert store.put(POD, pod("a", 5))
+    assert not store.put(POD, pod("a", 4))
+    assert not store.put(POD, pod("a", 5))
+    assert store.get(POD, ("n", "a"))["metadata"]["resourceVersion"] == "5"
+
+
+def test_an_object_created_again_replaces_the_old_one_whatever_its_version():
+    store = Store()
+    store.put(POD, pod("a", 5, uid="old", owner="x"))
+    assert store.put(POD, pod("a", 3, uid="new", owner="y"))
+    assert store.owned(POD, "x") == []
+    assert len(store.owned(POD, "y")) == 1
+
+
+def test_a_late_delete_of_the_old_object_does_not_remove_the_new_one():
+    store = Store()
+    store.put(POD, pod("a", 5, uid="new"))
+    assert not store.remove(POD, ("n", "a"), "old")
+    assert store.get(POD, ("n", "a"))
+
+
+def test_a_list_purges_what_is_gone_and_keeps_what_is_newer_than_itself():
+    store = Store()
+    store.put(POD, pod("gone", 5))
+    store.put(POD, pod("later", 20))
+    gone = store.replace(POD, [pod("listed", 7)], listed_at=10)
+    assert [obj["metadata"]["name"] for obj in gone] == ["gone"]
+    assert sorted(obj["metadata"]["name"] for obj in store.all(POD)) == ["later", "listed"]
+
+
+def test_field_ownership_is_not_kept():
+    store = Store()
+    store.put(POD, pod("a", 1))
+    assert "managedFields" not in store.get(POD, ("n", "a"))["metadata"]
+
+
+def test_a_list_shows_what_a_watch_did_not_bring():
+    store = Store()
+    store.put(POD, pod("a", 5))
+    assert not is_news(store, POD, pod("a", 5))
+    assert is_news(store, POD, pod("a", 6))
+    assert is_news(store, POD, pod("b", 1))
