@@ -25,6 +25,8 @@ state = "{CONTAINERD_STATE}"
   restrict_oom_score_adj = true
   # Else the namespaces of pods lie in /run/netns, where nobody can tell whose they are.
   netns_mounts_under_state_dir = true
+  [plugins."io.containerd.grpc.v1.cri".containerd]
+    discard_unpacked_layers = true # the registry keeps them; a second copy is 3 GB
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]

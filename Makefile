@@ -1,0 +1,77 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.PHONY: help setup lock crds lint unit cluster e2e test images up down demo bench-demo clean
+
+export DISTILLERY_CACHE ?= /var/cache/distillery
+# Of this clone: the virtualenv is shared and holds none of the project's code.
+export PYTHONPATH := $(CURDIR)/crds:$(CURDIR)/operator:$(CURDIR)/gate:$(CURDIR)/storage:$(CURDIR)/engine:$(CURDIR)/images/worker:$(CURDIR)/images/server
+# ONNX Runtime would otherwise send usage data to its maker.
+export ORT_DISABLE_TELEMETRY := 1
+# No target may reach a cluster that the shell happens to point at.
+unexport KUBECONFIG
+
+# Made on first use, once per run of make.
+VENV = $(eval VENV := $$(or $$(shell hack/venv.sh),$$(error no virtualenv)))$(VENV)
+CLUSTER = $(VENV)/bin/python hack/cluster/cluster.py
+SCRIPTS = $(shell git ls-files --cached --others --exclude-standard '*.sh' .ci/run)
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## what every other target needs: the virtualenv, Debian packages, the cluster's programs
+	@echo "virtualenv: $(VENV)"
+	@$(CLUSTER) tools
+
+lock: ## write locks/*.txt from pyproject.toml; UPGRADE="--upgrade" takes new versions
+	@hack/lock.sh $(UPGRADE)
+
+crds: ## write the CRDs from crds/distillery_api
+	@$(VENV)/bin/python hack/crds.py
+
+lint: ## style, types, import rules, YAML, shell, Dockerfiles, generated files
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy hack/images.py hack/crds.py
+	cd hack/cluster && $(VENV)/bin/mypy --config-file ../../pyproject.toml *.py
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/yamllint --strict .
+	$(VENV)/bin/shellcheck $(SCRIPTS)
+	$(VENV)/bin/hadolint images/*/Dockerfile
+	$(VENV)/bin/python hack/crds.py --check
+
+unit: setup ## tests of single parts
+	$(VENV)/bin/pytest tests/unit
+
+cluster: setup ## tests of the operator against a real API server
+	$(VENV)/bin/pytest tests/cluster
+
+e2e: images ## tests of images, chart and pods on the embedded cluster
+	$(VENV)/bin/pytest tests/e2e
+
+test: lint unit cluster e2e ## everything above; CI runs this
+
+images: up ## build the images and push them to the embedded cluster's registry
+	@$(VENV)/bin/python hack/images.py
+
+up: setup ## start the embedded cluster
+	@$(CLUSTER) up
+
+down: ## stop the embedded cluster
+	@$(CLUSTER) down
+
+demo: setup ## from `kubectl apply` to a served student, on the embedded cluster
+	@$(VENV)/bin/python hack/demo.py
+
+bench-demo: setup ## the demo's case measured; the last line is one JSON object
+	@$(VENV)/bin/python tests/bench/demo.py
+
+clean: ## stop the cluster and give back everything that these targets stored
+	@case "$(DISTILLERY_CACHE)" in \
+	  */distillery | */distillery/*) ;; \
+	  *) echo "clean removes only a folder called distillery; remove $(DISTILLERY_CACHE) yourself" >&2; exit 1 ;; \
+	esac
+	python3.11 hack/cluster/cluster.py down --purge
+	rm -rf --one-file-system "$(DISTILLERY_CACHE)" /run/distillery-images

@@ -1,0 +1,72 @@
+"""An artifact that is loaded and ready to answer."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from distillery_api.artifact import ArtifactManifest
+from numpy.typing import NDArray
+
+from .tokenization import Batch, TextTokenizer
+
+INPUTS = ("input_ids", "attention_mask")
+OUTPUT = "logits"
+LOG_ERRORS_ONLY = 3
+
+
+class ArtifactInvalid(Exception):  # noqa: N818 - named for what is found
+    """The files of an artifact cannot serve what its manifest says."""
+
+
+class TextClassifier:
+    """A text classifier on onnxruntime's CPU provider. `logits` may be called from several threads at once.
+
+    Raises ArtifactInvalid when the files do not load or the graph has another interface than the manifest.
+    """
+
+    def __init__(self, folder: Path, manifest: ArtifactManifest, threads: int = 1) -> None:
+        self.labels: list[str] = list(manifest.labels)
+        preprocessing = manifest.preprocessing
+        try:
+            self.tokenizer = TextTokenizer(
+                folder / preprocessing.tokenizer, preprocessing.max_length, preprocessing.pad_token_id
+            )
+            self._session = ort.InferenceSession(
+                str(folder / manifest.model), session_options(threads), providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # both libraries raise bare exceptions of many types
+            raise ArtifactInvalid(f"{folder} does not load: {error}; publish the artifact again") from error
+        self._check_graph(manifest)
+
+    def _check_graph(self, manifest: ArtifactManifest) -> None:
+        inputs = {item.name for item in self._session.get_inputs()}
+        if inputs != set(INPUTS):
+            raise ArtifactInvalid(f"{manifest.model} takes inputs {sorted(inputs)}, not {sorted(INPUTS)}")
+        outputs = {item.name: item.shape for item in self._session.get_outputs()}
+        if OUTPUT not in outputs or outputs[OUTPUT][-1] != len(self.labels):
+            raise ArtifactInvalid(
+                f"{manifest.model} has outputs {outputs}; the manifest wants '{OUTPUT}' with {len(self.labels)} labels"
+            )
+
+    def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Logits float32 [len(texts), labels]; all texts run as one batch, padded to the longest."""
+        if not texts:
+            return np.zeros((0, len(self.labels)), dtype=np.float32)
+        return self.run(self.tokenizer.batch(texts))
+
+    def run(self, batch: Batch) -> NDArray[np.float32]:
+        """Logits float32 [rows, labels] of tokenized rows."""
+        feeds = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
+        logits: NDArray[np.float32] = self._session.run([OUTPUT], feeds)[0]
+        return logits
+
+
+def session_options(threads: int) -> ort.SessionOptions:
+    """Fixed threads and no spinning: a spinning pool burns the CPU quota of a container while it waits."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = LOG_ERRORS_ONLY
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options

@@ -1,0 +1,1 @@
+"""The stages of a distillation: preflight, label, train, compress, evaluate. One process runs one stage."""

@@ -1,0 +1,26 @@
+"""Why a stage stops.
+
+StageError
+├── InputRefused   the input is wrong, another try gives the same answer; names the field and the fix
+└── Interrupted    the pod is being stopped; the stage resumes where it stands
+"""
+
+
+class StageError(Exception):
+    """A CamelCase reason and a sentence that says what to do."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+class InputRefused(StageError):  # noqa: N818 - a finding about the input
+    """Reasons: those of docs/spec/distillationjob, e.g. MissingColumn, UnknownLabel, WeightsCorrupt."""
+
+
+class Interrupted(StageError):  # noqa: N818 - no fault
+    """SIGTERM arrived."""
+
+    def __init__(self, kept: str) -> None:
+        super().__init__("Interrupted", f"the pod was stopped; {kept}, and the next attempt goes on from there")

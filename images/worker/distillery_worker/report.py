@@ -1,0 +1,53 @@
+"""report.json: what a verdict was taken on, with digests, complete enough to take it again."""
+
+from typing import Any, Literal
+
+from distillery_api.distillationjob import CriterionStatus, GateSpec, Measured, VerdictStatus
+from distillery_api.run import ArtifactRef, JobRef
+from distillery_api.schema import Digest, Model
+from distillery_gate import Criterion, Verdict
+
+
+class Content(Model):
+    """Something that was read, by address and content."""
+
+    uri: str
+    digest: Digest
+
+
+class Report(Model):
+    """Inputs, measurements, gate and verdict of one evaluation."""
+
+    schema_version: Literal["distillery.dev/report/v1"] = "distillery.dev/report/v1"
+    job: JobRef
+    attempt: int
+    teacher: Content
+    test: Content
+    artifact: ArtifactRef
+    incumbent: ArtifactRef | None = None
+    control: Content | None = None
+    training: dict[str, Any]  # student's and control's rows, passes, steps and CPU seconds
+    items: Content
+    gate: GateSpec
+    gate_hash: Digest
+    verdict: Verdict
+    measured: list[Measured]
+
+    def status(self, uri: str, digest: str) -> VerdictStatus:
+        """The verdict as the job's status holds it."""
+        return VerdictStatus(
+            result=self.verdict.verdict,
+            criteria=[criterion_status(criterion) for criterion in self.verdict.criteria],
+            measured=self.measured,
+            gate_hash=self.gate_hash,
+            artifact_digest=self.artifact.digest,
+            incumbent_digest=self.incumbent.digest if self.incumbent else None,
+            report_uri=uri,
+            report_digest=digest,
+        )
+
+
+def criterion_status(criterion: Criterion) -> CriterionStatus:
+    """A criterion as the job's status holds it: `n` is `items` there, since YAML reads a bare n as false."""
+    fields = criterion.model_dump(by_alias=False)
+    return CriterionStatus(items=fields.pop("n"), **fields)

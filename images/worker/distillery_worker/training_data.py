@@ -1,0 +1,107 @@
+"""What a model learns from: token rows, gold labels and teacher logits, split and ordered by seed alone."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from distillery_api.digests import digest_of
+from distillery_engine import TextTokenizer
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .data import Rows
+from .errors import InputRefused
+from .label_store import LabelStore
+from .losses import NO_GOLD
+
+VALIDATION_SHARE = 0.1
+POOL_BATCHES = 50  # batches whose rows are sorted by length together, so that little is padding
+
+
+@dataclass(frozen=True)
+class Examples:
+    """n rows. gold: label ids [n], NO_GOLD where there is none; teacher: logits [n, labels]"""
+
+    tokens: list[list[int]]
+    gold: Tensor
+    teacher: Tensor
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def take(self, indices: NDArray[np.int64]) -> "Examples":
+        """The rows at these indices."""
+        picked = torch.from_numpy(indices)
+        return Examples([self.tokens[index] for index in indices], self.gold[picked], self.teacher[picked])
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows to learn from, and labelled rows that only choose the checkpoint."""
+
+    learn: Examples
+    validation: Examples
+
+    def gold_only(self) -> "Split":
+        """What the control learns from: the labelled rows alone."""
+        return Split(self.learn.take(np.flatnonzero(self.learn.gold.numpy() != NO_GOLD)), self.validation)
+
+
+def collect(train: Rows, unlabelled: Rows | None, tokenizer: TextTokenizer, store: LabelStore, seed: int) -> Split:
+    """Tokenize, look every row's soft labels up, and split. A text is in one part only.
+
+    Raises InputRefused (LabelsMissing) when a row has no soft labels.
+    """
+    validation = validation_keys(train.keys, seed)
+    texts, keys, gold = list(train.texts), list(train.keys), list(train.labels or [])
+    seen = set(keys)
+    for text, key in zip(unlabelled.texts, unlabelled.keys, strict=True) if unlabelled else ():
+        if key not in seen:  # a text that stands twice, or with a gold label, counts once
+            seen.add(key)
+            texts.append(text)
+            keys.append(key)
+            gold.append(NO_GOLD)
+    missing, logits = store.lookup(keys)
+    if missing:
+        raise InputRefused(
+            "LabelsMissing",
+            f"{len(missing)} of {len(seen)} rows have no soft labels under {store.prefix.uri};"
+            " segments were deleted or damaged: apply the job again, its label stage writes them",
+        )
+    rows = Examples(tokenizer.ids(texts), torch.tensor(gold), torch.from_numpy(logits))
+    held = np.array([key in validation for key in keys])
+    return Split(rows.take(np.flatnonzero(~held)), rows.take(np.flatnonzero(held)))
+
+
+def validation_keys(keys: list[str], seed: int) -> set[str]:
+    """A tenth of the distinct rows, at least one, chosen by hash: equal texts always go together."""
+    distinct = sorted(set(keys), key=lambda key: digest_of([seed, key]))
+    return set(distinct[: max(1, round(len(distinct) * VALIDATION_SHARE))])
+
+
+def epoch_batches(lengths: NDArray[np.int64], batch_size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:
+    """Row indices of every batch of an epoch, each row once; depends on the arguments alone.
+
+    Rows are shuffled, sorted by length within pools of POOL_BATCHES batches, and the batches shuffled again.
+    """
+    random = np.random.default_rng([seed, epoch])
+    order = random.permutation(len(lengths))
+    pool = batch_size * POOL_BATCHES
+    batches = []
+    for start in range(0, len(order), pool):
+        part = order[start : start + pool]
+        part = part[np.argsort(lengths[part], kind="stable")]
+        batches += [part[first : first + batch_size] for first in range(0, len(part), batch_size)]
+    return [batches[index] for index in random.permutation(len(batches))]
+
+
+def batches_from(examples: Examples, batch_size: int, seed: int, step: int) -> Iterator[Examples]:
+    """Batches without end, beginning with the one of this step (counted from 0)."""
+    lengths = np.array([len(row) for row in examples.tokens])
+    per_epoch = -(-len(examples) // batch_size)
+    while True:
+        epoch, first = divmod(step, per_epoch)
+        for indices in epoch_batches(lengths, batch_size, seed, epoch)[first:]:
+            yield examples.take(indices)
+            step += 1

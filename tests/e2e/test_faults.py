@@ -1,0 +1,180 @@
+"""Crashes of the operator and of workers cost nothing, and wrong inputs say what to change."""
+
+import io
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from conftest import SYSTEM, TINY, Team, eventually, operator_pod
+
+STAGES = ["compress", "evaluate", "label", "preflight", "train"]
+
+
+def container_processes(words: str, uid: str) -> list[int]:
+    """Pids of processes of a pod: their cgroup path holds the pod's uid."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            ours = uid in (entry / "cgroup").read_text() and words in (entry / "cmdline").read_text()
+        except OSError:  # it ended meanwhile
+            continue
+        if ours:
+            found.append(int(entry.name))
+    return found
+
+
+def kill_operator(team: Team) -> None:
+    """SIGKILL of the operator's process; the pod is replaced at once, so that no back-off adds up."""
+    pod = operator_pod(team.cluster)
+    for pid in container_processes("distillery_operator", pod["metadata"]["uid"]):
+        os.kill(pid, signal.SIGKILL)
+    team.cluster.kubectl("-n", SYSTEM, "delete", "pod", pod["metadata"]["name"], "--grace-period=0", "--force")
+
+
+def test_an_operator_killed_in_each_stage_starts_no_second_job_and_ends_the_same(team: Team):
+    team.model(replicas=1)
+    team.job("survivor")
+    for stage in ("preflight", "label", "train", "compress", "evaluate"):
+        eventually(lambda stage=stage: team.stages_run("survivor"), lambda stages, stage=stage: stage in stages)
+        kill_operator(team)
+    job = team.passed("survivor")
+    assert team.stages_run("survivor") == STAGES
+    assert [stage["attempt"] for stage in job["status"]["stages"]] == [1] * 5
+    team.serves(job["status"]["artifacts"]["artifactDigest"])
+
+
+def test_training_goes_on_from_its_checkpoint_after_sigkill_and_after_sigterm(team: Team):
+    team.job("resumed", model=None, training={"epochs": 30, "learningRate": 0.002, "checkpointEverySteps": 100})
+
+    def training() -> list[dict[str, Any]]:
+        pods = team.items("pods", "distillery.dev/stage=train")
+        return [pod for pod in pods if pod["status"]["phase"] == "Running"]
+
+    def done() -> int:
+        stage = next(s for s in team.get("dj", "resumed")["status"].get("stages", []) if s["name"] == "train")
+        return int(stage.get("progress", {}).get("done", 0))
+
+    eventually(done, lambda steps: steps > 300, seconds=180)
+    killed = training()[0]
+    for pid in container_processes("distillery_worker", killed["metadata"]["uid"]):
+        os.kill(pid, signal.SIGKILL)
+    second = eventually(training, lambda pods: bool(pods) and pods[0]["metadata"]["uid"] != killed["metadata"]["uid"])[
+        0
+    ]
+    eventually(lambda: container_processes("distillery_worker", second["metadata"]["uid"]), bool)
+    team.cluster.kubectl("-n", team.name, "delete", "pod", second["metadata"]["name"], "--wait=false")
+    job = team.ended("resumed", seconds=400)
+    assert job["status"]["verdict"]["result"] == "Pass"
+    last = next(
+        pod for pod in team.items("pods", "distillery.dev/stage=train") if pod["status"]["phase"] == "Succeeded"
+    )
+    message = last["status"]["containerStatuses"][0]["state"]["terminated"]["message"]
+    assert '"resumedFromStep":0' not in message
+    assert "resumedFromStep" in message
+
+
+def write_rows(team: Team, name: str, rows: list[dict[str, str]], columns: tuple[str, ...] = ("text", "label")) -> str:
+    """A data file of the team's own; returns its uri."""
+    from distillery_storage import open_prefix
+
+    os.environ |= team.cluster.credentials()
+    table = pa.table({column: [row.get(column, "") for row in rows] for column in columns})
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    open_prefix(f"{team.storage}-inputs").write(name, buffer.getvalue())
+    return f"{team.storage}-inputs/{name}"
+
+
+ROW = {"text": "a large animal of the forest", "label": "animal", "body": "a body"}
+WRONG_DIGEST = {"teachers": [{"model": {"uri": TINY["teacher"], "digest": "sha256:" + "0" * 64}}]}
+
+
+def test_wrong_inputs_are_conditions_that_name_the_fix(team: Team):
+    team.model(replicas=1)
+    files = {
+        "no-column": write_rows(team, "no-column.parquet", [ROW], columns=("body", "label")),
+        "no-label": write_rows(team, "no-label.parquet", [{**ROW, "label": "spaceship"}]),
+        "empty": write_rows(team, "empty.parquet", []),
+    }
+    data = {key: TINY[key] for key in ("train", "unlabelled", "test")}
+    cases: dict[str, tuple[dict[str, Any], str, str]] = {
+        "missing-column": ({"dataset": {**data, "train": files["no-column"]}}, "MissingColumn", "text"),
+        "unknown-label": ({"dataset": {**data, "train": files["no-label"]}}, "UnknownLabel", "spaceship"),
+        "empty-test-set": ({"dataset": {**data, "test": files["empty"]}}, "EmptyTestSet", "test"),
+        "wrong-digest": (WRONG_DIGEST, "DigestMismatch", "digest"),
+        "nowhere": ({"teachers": [{"model": {"uri": TINY["teacher"] + "-not-there"}}]}, "SourceNotFound", "not-there"),
+    }
+    for name, (changes, _, _) in cases.items():
+        team.job(name, **changes)
+    for name, (_, reason, word) in cases.items():
+        team.ended(name)
+        ready = team.condition("dj", name, "Ready")
+        assert (ready["status"], ready["reason"]) == ("False", reason), ready
+        assert word in ready["message"]
+        assert team.stages_run(name) == ["preflight"]
+    described = team.cluster.kubectl("-n", team.name, "describe", "dj", "unknown-label")
+    assert "spaceship" in described
+
+
+def test_grown_data_labels_only_its_new_rows(team: Team):
+    team.job("before", model=None)
+    first = team.passed("before")["status"]["artifacts"]
+    rows = [{"text": f"an animal number {i} that nobody has seen", "label": "animal"} for i in range(10)]
+    team.job("after", model=None, dataset={
+        "train": TINY["train"], "test": TINY["test"], "unlabelled": write_rows(team, "new.parquet", rows, ("text",)),
+    })  # fmt: skip
+    second = team.passed("after")["status"]["artifacts"]
+    assert first["labelledRows"] > 10
+    assert second["labelledRows"] == 10
+    assert second["reusedRows"] > 0
+    assert second["labelsKey"] == first["labelsKey"]
+
+
+def test_a_gpu_that_no_node_has_is_told_in_the_schedulers_words_and_waited_for(team: Team):
+    team.job("needs-gpu", model=None, stages={"preflight": {"gpus": 1}})
+    waiting = eventually(
+        lambda: team.condition("dj", "needs-gpu", "Reconciling"), lambda c: c.get("reason") == "Unschedulable"
+    )
+    assert "Insufficient nvidia.com/gpu" in waiting["message"]
+    node = team.cluster.get("nodes")["items"][0]["metadata"]["name"]
+    patch = '[{"op":"%s","path":"/status/capacity/nvidia.com~1gpu"%s}]'
+    team.cluster.kubectl(
+        "patch", "node", node, "--subresource=status", "--type=json", "-p", patch % ("add", ',"value":"1"')
+    )
+    try:
+        eventually(lambda: team.stages_run("needs-gpu"), lambda stages: "label" in stages, seconds=180)
+    finally:
+        team.cluster.kubectl("patch", "node", node, "--subresource=status", "--type=json", "-p", patch % ("remove", ""))
+
+
+@pytest.fixture
+def quiet(team: Team) -> Team:
+    team.model(replicas=1)
+    team.job("first")
+    team.serves(team.passed("first")["status"]["artifacts"]["artifactDigest"])
+    return team
+
+
+def test_nothing_is_written_in_a_minute_without_changes_and_kopf_leaves_no_trace(quiet: Team):
+    import time
+
+    kinds = "dj,dm,jobs,deployments,services,events"
+
+    def versions() -> dict[str, str]:
+        items = quiet.cluster.get("-n", quiet.name, kinds)["items"]
+        return {f"{i['kind']}/{i['metadata']['name']}": i["metadata"]["resourceVersion"] for i in items}
+
+    time.sleep(20)  # the revision that was replaced, and the Deployment's last words
+    before = versions()
+    time.sleep(60)
+    assert versions() == before
+    for item in quiet.cluster.get("-n", quiet.name, "dj,dm,jobs,pods,deployments,services")["items"]:
+        metadata = item["metadata"]
+        assert not [key for key in metadata.get("annotations", {}) if "kopf" in key], metadata["name"]
+        assert not [name for name in metadata.get("finalizers", []) if not name.startswith("batch.kubernetes.io/")]
