@@ -34,7 +34,7 @@ lint: ## style, types, import rules, YAML, shell, Dockerfiles, generated files
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/mypy hack/images.py hack/crds.py
+	MYPYPATH=hack $(VENV)/bin/mypy hack/*.py
 	cd hack/cluster && $(VENV)/bin/mypy --config-file ../../pyproject.toml *.py
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/yamllint --strict .

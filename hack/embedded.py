@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from obstore.store import S3Store
+
 ROOT = Path(__file__).resolve().parent.parent
 SYSTEM = "distillery-system"
 IMAGES = ("operator", "worker", "server")
@@ -74,9 +76,21 @@ class Embedded:
         keys = {name: self.env[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")}
         return {**keys, "AWS_ENDPOINT_URL": self.env["S3_ENDPOINT"]}
 
+    def empty(self, uri: str) -> None:
+        """Delete everything under a prefix of the object store."""
+        bucket, _, path = uri.removeprefix("s3://").partition("/")
+        store = S3Store(
+            bucket, prefix=path, endpoint=self.env["S3_ENDPOINT"], region=self.env["AWS_REGION"],
+            access_key_id=self.env["AWS_ACCESS_KEY_ID"], secret_access_key=self.env["AWS_SECRET_ACCESS_KEY"],
+            client_options={"allow_http": True},
+        )  # fmt: skip
+        for page in store.list():
+            store.delete([entry["path"] for entry in page])
+
     def upload(self, size: str, uri: str) -> None:
         """Prepare the WordNet example (cached) and copy it into the object store."""
-        environment = {**os.environ, **self.env, **self.credentials(), "HF_HUB_OFFLINE": "1"}
+        ours = os.pathsep.join(str(ROOT / folder) for folder in ("crds", "storage"))
+        environment = {**os.environ, **self.env, **self.credentials(), "HF_HUB_OFFLINE": "1", "PYTHONPATH": ours}
         subprocess.run(
             [sys.executable, ROOT / "examples/wordnet/prepare.py", "--size", size, "--upload", uri],
             env=environment, check=True, stdout=sys.stderr,

@@ -37,14 +37,14 @@ def structural(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dic
         target = definitions[schema["$ref"].rsplit("/", 1)[1]]
         return structural({**target, **{k: v for k, v in schema.items() if k != "$ref"}}, definitions)
     if schema.get("x-kubernetes-int-or-string"):
-        return {
-            k: v for k, v in schema.items() if k in ("anyOf", "pattern", "x-kubernetes-int-or-string", "description")
-        }
+        return {k: v for k, v in schema.items() if k in ("anyOf", "maxLength") or k.startswith("x-kubernetes-")}
     options = [option for option in schema.get("anyOf", ()) if option.get("type") != "null"]
     if len(options) == 1:
         rest = {k: v for k, v in schema.items() if k != "anyOf" and not (k == "default" and v is None)}
         return structural({**options[0], **rest}, definitions)
     out = {k: v for k, v in schema.items() if k in KEPT or k.startswith("x-kubernetes-")}
+    if "x-kubernetes-validations" in out:  # a rule says in a sentence what a pattern beside it checks
+        out.pop("pattern", None)
     if "const" in schema:
         out |= {"type": "string", "enum": [schema["const"]]}
     for bound, inclusive in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from .pods import EvaluateStage, Stage
-from .schema import CONDITION_LIST, Condition, Digest, Model, Name, Uri, rules
+from .schema import CONDITION_LIST, URI_RULES, Condition, Digest, Model, Name, Uri, rules
 
 STAGES = ("preflight", "label", "train", "compress", "evaluate")
 
@@ -49,6 +49,7 @@ class Student(Model):
                 (
                     "self.hiddenSize % self.attentionHeads == 0",
                     "hiddenSize must be a multiple of attentionHeads; change one of them",
+                    ".hiddenSize",
                 )
             )
         ),
@@ -63,14 +64,17 @@ class Columns(Model):
 
 
 DataFile = Annotated[
-    Uri,
+    str,
     Field(
+        min_length=1,
+        max_length=1024,
         json_schema_extra=rules(
+            *URI_RULES,
             (
                 "self.endsWith('.parquet') || self.endsWith('.csv') || self.endsWith('.jsonl')",
                 "name a .parquet, .csv or .jsonl file",
-            )
-        )
+            ),
+        ),
     ),
 ]
 
@@ -129,18 +133,41 @@ class GateSpec(Model):
     """What the evidence must show. A model's own gate is the floor: the stricter value of the two counts."""
 
     min_retention: Annotated[
-        float, Field(gt=0, le=1, description="Student accuracy must exceed this share of the teacher's.")
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="Student accuracy must exceed this share of the teacher's.",
+            json_schema_extra=rules(("self <= 1.0", "write a share of 1: 0.95, not 95")),
+        ),
     ] = 0.95
     incumbent_margin: Annotated[
         float,
-        Field(ge=0, lt=1, description="Accuracy that the student may lose to the incumbent (0.01 = 1 point)."),
+        Field(
+            ge=0,
+            lt=1,
+            description="Accuracy that the student may lose to the incumbent (0.01 = 1 point).",
+            json_schema_extra=rules(("self < 1.0", "write a share of 1: 0.01 for one point of accuracy")),
+        ),
     ] = 0.01
 
 
 class SecretRef(Model):
     """A Secret of this namespace, given to the pods as environment variables; the operator never reads it."""
 
-    name: Annotated[str, Field(min_length=1, max_length=253)]
+    name: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=253,
+            json_schema_extra=rules(
+                (
+                    "self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",
+                    "write a Secret's name: lower-case letters, digits, dashes and dots",
+                )
+            ),
+        ),
+    ]
 
 
 class Storage(Model):
@@ -181,13 +208,19 @@ class DistillationJobSpec(Model):
             json_schema_extra=rules(
                 (
                     "self.test != self.train",
-                    "test must not be the train file: held-out rows decide the verdict",
+                    "test must not be the train file; name a file of held-out rows: they decide the verdict",
+                    ".test",
                 ),
                 (
                     "!has(self.unlabelled) || self.unlabelled != self.test",
-                    "unlabelled must not be the test file: the student would train on held-out rows",
+                    "unlabelled must not be the test file, or the student trains on held-out rows; name another",
+                    ".unlabelled",
                 ),
-                ("self.columns.text != self.columns.label", "columns.text and columns.label must differ"),
+                (
+                    "self.columns.text != self.columns.label",
+                    "columns.text and columns.label must differ; name the column with the gold labels",
+                    ".columns.label",
+                ),
             )
         ),
     ]
@@ -198,6 +231,7 @@ class DistillationJobSpec(Model):
                 (
                     "self.parallelism <= self.shards",
                     "parallelism must not exceed shards; lower it or add shards",
+                    ".parallelism",
                 )
             )
         ),

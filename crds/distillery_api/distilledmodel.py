@@ -39,7 +39,11 @@ class Serving(Model):
             Autoscaling,
             Field(
                 json_schema_extra=rules(
-                    ("self.minReplicas <= self.maxReplicas", "minReplicas must not exceed maxReplicas")
+                    (
+                        "self.minReplicas <= self.maxReplicas",
+                        "minReplicas must not exceed maxReplicas; change one of them",
+                        ".minReplicas",
+                    )
                 )
             ),
         ]
@@ -68,7 +72,13 @@ class DistilledModelSpec(Model):
                 (
                     "!(has(self.replicas) && has(self.autoscaling))",
                     "set replicas or autoscaling, not both: an autoscaler owns the number of replicas",
-                )
+                    ".replicas",
+                ),
+                (
+                    "!has(self.autoscaling) || 'cpu' in self.resources.requests || 'cpu' in self.resources.limits",
+                    "set resources.requests.cpu: autoscaling aims at a percentage of it",
+                    ".resources.requests",
+                ),
             )
         ),
     ] = Serving()

@@ -2,13 +2,25 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from .schema import LabelValue, Model, Name, QualifiedKey, Quantity, rules
 
 
 class Toleration(Model):
     """A Kubernetes toleration."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            ("self.operator != 'Exists' || self.value == ''", "leave value out: operator Exists takes none", ".value"),
+            ("self.operator == 'Exists' || self.key != ''", "name a key, or set operator: Exists for any key", ".key"),
+            (
+                "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+                "set effect: NoExecute: tolerationSeconds holds for it alone",
+                ".effect",
+            ),
+        )
+    )
 
     key: Annotated[str, Field(max_length=316)] = ""
     operator: Literal["Exists", "Equal"] = "Equal"
@@ -46,7 +58,7 @@ class Stage(EvaluateStage):
                 min_length=1,
                 max_length=512,
                 description="Worker image in place of the chart's.",
-                json_schema_extra=rules(("!self.contains(' ')", "an image reference has no spaces")),
+                json_schema_extra=rules(("!self.contains(' ')", "write the image reference without spaces")),
             ),
         ]
         | None

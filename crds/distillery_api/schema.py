@@ -18,57 +18,67 @@ class Model(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
-    """CEL rules for `json_schema_extra`: pairs of (expression, message)."""
-    return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in pairs]}
+def rules(*checks: tuple[str, ...]) -> dict[str, Any]:
+    """CEL rules for `json_schema_extra`: (expression, message) or (expression, message, path of the field it names).
+
+    Of two `json_schema_extra` on one field the later alone counts: give all rules of a field together.
+    """
+    names = ("rule", "message", "fieldPath")
+    return {"x-kubernetes-validations": [dict(zip(names, check, strict=False)) for check in checks]}
 
 
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DIGEST = r"^sha256:[0-9a-f]{64}$"
 
-Name = Annotated[str, Field(min_length=1, max_length=63, pattern=DNS_LABEL)]
-Digest = Annotated[
+Name = Annotated[
     str,
     Field(
-        min_length=71,
-        max_length=71,
-        pattern=DIGEST,
+        min_length=1,
+        max_length=63,
+        pattern=DNS_LABEL,
         json_schema_extra=rules(
             (
-                "self.matches('^sha256:[0-9a-f]{64}$')",
-                "write the digest as sha256: and 64 lower-case hex digits",
+                f"self.matches('{DNS_LABEL}')",
+                "use lower-case letters, digits and dashes, starting and ending with a letter or digit",
             )
         ),
     ),
 ]
-
-# One rule for every place that names data: the message says what is served today.
-Uri = Annotated[
+Digest = Annotated[
     str,
     Field(
-        min_length=1,
-        max_length=1024,
+        max_length=128,  # the pattern says the length; a lower limit here would hide the sentence
+        pattern=DIGEST,
         json_schema_extra=rules(
-            (
-                "self.matches('^(s3|pvc)://[^/?#]+(/[^?#]*)?$')",
-                "write s3://bucket/path or pvc://claim/path; other stores are not supported",
-            ),
-            ("!self.contains('/../') && !self.endsWith('/..')", "the path must not contain '..'"),
+            (f"self.matches('{DIGEST}')", "write the digest as sha256: and 64 lower-case hex digits")
         ),
     ),
 ]
 
-# A Kubernetes quantity, as its own CRDs write it.
-NUMBER = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))"
-SUFFIX = r"(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$"
+# The same rules for every place that names data: the messages say what is served today.
+URI_RULES = (
+    (
+        "self.matches('^(s3|pvc)://[^/?#]+(/[^?#]*)?$')",
+        "write s3://bucket/path or pvc://claim/path; other stores are not supported",
+    ),
+    ("!self.contains('/../') && !self.endsWith('/..')", "write the path without '..'"),
+)
+Uri = Annotated[str, Field(min_length=1, max_length=1024, json_schema_extra=rules(*URI_RULES))]
+
 Quantity = Annotated[
     str | int,
     Field(
         json_schema_extra={
             "anyOf": [{"type": "integer"}, {"type": "string"}],
             "x-kubernetes-int-or-string": True,
-            "pattern": NUMBER + SUFFIX,
+            "maxLength": 64,
         }
+        | rules(
+            (
+                "type(self) == int ? self >= 0 : isQuantity(self) && !quantity(self).isLessThan(quantity('0'))",
+                "write a Kubernetes quantity of at least 0, such as 500m, 2 or 4Gi",
+            )
+        )
     ),
 ]
 QualifiedKey = Annotated[str, Field(max_length=316)]

@@ -87,9 +87,7 @@ def checked_results(field: str, given: ArrayLike | None, *, n: int) -> NDArray[n
     strange = (results != 0) & (results != 1)
     if strange.any():
         index = first_index(strange)
-        raise GateInputError(
-            f"{field}: item {index} is {results[index]}; give 1 (right) or 0 (wrong), not a score"
-        )
+        raise GateInputError(f"{field}: item {index} is {results[index]}; give 1 (right) or 0 (wrong), not a score")
     checked = results.astype(bool)
     checked.flags.writeable = False
     return checked

@@ -18,7 +18,9 @@ class Attempt:
     name: str
     uid: str
     outcome: str  # Running | Complete | Failed
-    active: bool = False  # a pod is running
+    created_at: str | None = None
+    pods: int = 0
+    active: bool = False  # one of them is running
     results: dict[int, Summary] = field(default_factory=dict)  # by completion index; 0 for a plain Job
     failure: Failure | None = None  # the worker's own words, or the best that Kubernetes offers
     waiting: tuple[str, str] | None = None  # reason and message of a pod that cannot start
@@ -38,6 +40,8 @@ def observe_attempt(job: Object, pods: Sequence[Object]) -> Attempt:
         name=job["metadata"]["name"],
         uid=job["metadata"]["uid"],
         outcome=outcome,
+        created_at=job["metadata"].get("creationTimestamp"),
+        pods=len(mine),
         active=any(pod.get("status", {}).get("phase") == "Running" for pod in mine),
         results=results(mine),
         failure=failure(mine, ended) if outcome == "Failed" else None,

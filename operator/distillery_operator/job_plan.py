@@ -20,12 +20,13 @@ from distillery_api.summary import Failure, Summary
 from .attempts import Attempt, is_attempt, observe_attempt
 from .job_conditions import job_conditions
 from .names import BATCH_JOB, stage_job
-from .plans import Create, Draft, Note, Plan
+from .plans import Create, Draft, Note, Plan, seconds_between
 from .resolve import resolve
 from .settings import Settings
 from .stage_manifests import build_run, build_stage_job
 from .store import Object
 
+POD_PATIENCE = 20.0  # seconds in which a Job's first pod should appear
 ATTEMPTS = 5  # of one stage: a lost result, or an incumbent that changed while the student was evaluated
 
 
@@ -74,6 +75,7 @@ class Pass:
     verdict: VerdictStatus | None = None
     ended: Ended | None = None
     waiting: tuple[str, str] | None = None
+    requeue_after: float | None = None
 
 
 def plan_job(view: JobView, settings: Settings, now: str) -> Plan:
@@ -188,15 +190,25 @@ def running(state: Pass, stage: str, attempt: Attempt) -> None:
     """Show how far it is, or why it waits."""
     held = state.stages[stage]
     progress = expected(state, stage, state.view.progress.get(attempt.name)) or held.progress
-    state.waiting = attempt.waiting
+    state.waiting = attempt.waiting or podless(state, attempt)
     state.stages[stage] = held.model_copy(
         update={
             "state": "Running" if attempt.active or held.state == "Running" else "Pending",
             "attempt": max(held.attempt, 1), "job_name": attempt.name, "job_uid": attempt.uid,
             "started_at": attempt.started_at, "progress": progress,
-            "message": f"{attempt.waiting[0]}: {attempt.waiting[1]}"[:1024] if attempt.waiting else None,
+            "message": f"{state.waiting[0]}: {state.waiting[1]}"[:1024] if state.waiting else None,
         }
     )  # fmt: skip
+
+
+def podless(state: Pass, attempt: Attempt) -> tuple[str, str] | None:
+    """Quota, Pod Security or a missing ServiceAccount keep a Job without pods: its own events say which."""
+    if attempt.pods:
+        return None
+    if seconds_between(attempt.created_at, state.now) < POD_PATIENCE:
+        state.requeue_after = POD_PATIENCE
+        return None
+    return "NoPod", f"Kubernetes makes no pod for it; the reason stands in: kubectl describe job {attempt.name}"
 
 
 def expected(state: Pass, stage: str, progress: Progress | None) -> Progress | None:
@@ -276,8 +288,10 @@ def keep(state: Pass, stage: str, summaries: list[Summary], attempt: Attempt) ->
             "interface": made.interface,
         }
     elif first.evaluate:
-        state.verdict = first.evaluate
-        return refusal(state, first.evaluate, attempt)
+        refused = refusal(state, first.evaluate, attempt)
+        # A verdict that does not count must not stand anywhere: models promote by it.
+        state.verdict = first.evaluate if refused is None else None
+        return refused
     else:
         return Failure(reason="ResultUnreadable", message=f"the {stage} stage ended without its result")
     state.made = state.made.model_copy(update=update)
@@ -295,7 +309,6 @@ def refusal(state: Pass, verdict: VerdictStatus, attempt: Attempt) -> Failure | 
         return Failure(reason="VerdictUntrusted", message="the verdict is about another artifact or another gate")
     incumbent = incumbent_of(state.view.model)
     if verdict.result == "Pass" and verdict.incumbent_digest != (incumbent.digest if incumbent else None):
-        state.verdict = None
         return Failure(reason="IncumbentChanged", message="another student began to serve while this one was evaluated")
     return None
 
@@ -336,7 +349,10 @@ def finished_plan(state: Pass) -> Plan:
         started_at=held.started_at or state.now,
         finished_at=state.now if over else None,
     )
-    return Plan(status=status.dump(), actions=tuple(state.draft.actions), notes=tuple(state.draft.notes))
+    return Plan(
+        status=status.dump(), actions=tuple(state.draft.actions), notes=tuple(state.draft.notes),
+        requeue_after=state.requeue_after,
+    )  # fmt: skip
 
 
 def ending(state: Pass) -> Note:

@@ -19,6 +19,8 @@ def model_conditions(state: "Pass", held: Sequence[Condition]) -> list[Condition
 
 def readiness(state: "Pass") -> Wanted:
     """Whether callers get answers."""
+    if state.active is None and state.candidate is not None:
+        return Wanted("Ready", "False", "Starting", f"the first student, revision {state.candidate.revision}, starts")
     if state.active is None:
         return Wanted(
             "Ready",
@@ -34,13 +36,11 @@ def readiness(state: "Pass") -> Wanted:
 
 def reconciling(state: "Pass") -> Wanted:
     """Whether a change is on its way."""
+    if state.candidate is not None and state.trouble is not None:
+        message = f"revision {state.candidate.revision} does not come up: {state.trouble}"
+        return Wanted("Reconciling", "True", "RevisionFailing", message)
     if state.candidate is not None:
-        return Wanted(
-            "Reconciling",
-            "True",
-            "Promoting",
-            f"revision {state.candidate.revision} comes up beside the active one",
-        )
+        return Wanted("Reconciling", "True", "Promoting", f"revision {state.candidate.revision} comes up")
     if state.active is not None and (state.rollout is None or state.rollout.ready_replicas == 0):
         return Wanted("Reconciling", "True", "Starting", f"revision {state.active.revision} starts")
     return Wanted("Reconciling", "False", "Settled")

@@ -1,6 +1,5 @@
 """What to do next for a DistilledModel: choose a student, bring it up, cut over, clear away. Pure."""
 
-import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,11 +25,12 @@ from .model_manifests import (
 )
 from .names import ACTIVE_ANNOTATION, AUTOSCALER, DEPLOYMENT, MODEL, REVISION, SERVICE
 from .offers import HISTORY, Choice, Offer, choose, decision, revision_status
-from .plans import Apply, Create, Delete, Draft, Merge, Note, Plan, covers
+from .plans import Apply, Create, Delete, Draft, Merge, Note, Plan, covers, seconds_between
 from .rollouts import Rollout, observe_rollout
 from .settings import Settings
 from .store import Object
 
+RETRY_REFUSED = 30.0  # seconds after which a child that the API server would not have is tried again
 LINGER = 15  # seconds that a replaced revision stays up while routes to it go away
 
 
@@ -67,6 +67,7 @@ class Pass:
     draft: Draft = field(default_factory=Draft)
     rollout: Rollout | None = None  # of the active revision
     requeue_after: float | None = None
+    trouble: str | None = None  # why the candidate does not come up
     stalled: tuple[str, str] | None = None
 
 
@@ -82,6 +83,7 @@ def plan_model(view: ModelView, settings: Settings, now: str) -> Plan:
     if view.refused:
         first = next(iter(view.refused.values()))
         state.stalled = (first.reason, first.message)
+        state.requeue_after = RETRY_REFUSED
     choice = choose(view.spec, state.active, state.history, view.offers, now)
     record(state, choice.decisions)
     target = wanted_revision(state, choice)
@@ -138,6 +140,7 @@ def roll_out(state: Pass, target: RevisionStatus, offer: Offer | None) -> None:
         record(state, [decision(offer, "Rejected", "CandidateFailed", rollout.failure, state.now)])
         state.candidate = None
         return
+    state.trouble = rollout.failure
     if rollout.replicas < size:
         resize(state, rollout, size)
         return
@@ -233,7 +236,7 @@ def clear_away(state: Pass) -> None:
     keep = {revision.revision for revision in (state.active, state.candidate) if revision}
     stale = [obj for obj in state.view.deployments if obj["metadata"]["labels"].get(REVISION) not in keep]
     if stale and state.active is not None:
-        left = LINGER - seconds_since(state.active.since, state.now)
+        left = LINGER - seconds_between(state.active.since, state.now)
         # Routes must have moved: while the Service is seen to select another revision, nothing goes.
         wanted = selector(state.view.name, state.active.revision)
         moved = any(service["spec"].get("selector") == wanted for service in state.view.services)
@@ -241,13 +244,6 @@ def clear_away(state: Pass) -> None:
             state.requeue_after = max(left, 1.0)
             return
     state.draft.actions.extend(delete(obj) for obj in stale)
-
-
-def seconds_since(then: str | None, now: str) -> float:
-    """Seconds between two RFC 3339 times; a missing one is long ago."""
-    if then is None:
-        return float("inf")
-    return (dt.datetime.fromisoformat(now) - dt.datetime.fromisoformat(then)).total_seconds()
 
 
 def delete(deployment: Object) -> Delete:

@@ -1,5 +1,6 @@
 """What a pass decides: actions in order, then one status, then events. Plain values, no I/O."""
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,6 +75,13 @@ class Draft:
 
     actions: list[Action] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
+
+
+def seconds_between(then: str | None, now: str) -> float:
+    """Seconds between two RFC 3339 times; a missing one is long ago."""
+    if then is None:
+        return float("inf")
+    return (dt.datetime.fromisoformat(now) - dt.datetime.fromisoformat(then)).total_seconds()
 
 
 def covers(observed: Any, desired: Any) -> bool:

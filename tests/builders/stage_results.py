@@ -5,8 +5,8 @@ from typing import Any
 from distillery_api.distillationjob import CriterionStatus
 from distillery_api.summary import CompressResult, LabelResult, PreflightResult, TrainResult
 
-DIGESTS = {name: "sha256:" + letter * 64 for name, letter in zip(
-    ("teacher", "labels", "student", "artifact", "interface", "report", "incumbent"), "abcdef9", strict=True)}  # fmt: skip
+NAMES = ("teacher", "labels", "student", "artifact", "interface", "report", "incumbent")
+DIGESTS = {name: "sha256:" + letter * 64 for name, letter in zip(NAMES, "abcdef9", strict=True)}
 
 
 def job_spec(**changes: Any) -> dict[str, Any]:
@@ -23,7 +23,8 @@ def job_spec(**changes: Any) -> dict[str, Any]:
 def criterion(verdict: str, name: str = "retention") -> CriterionStatus:
     """One criterion of a verdict."""
     return CriterionStatus(
-        name=name, verdict=verdict, value=0.963, low=0.956, high=0.97, threshold=0.95, items=10000, message=f"{name}: {verdict}"
+        name=name, verdict=verdict, value=0.963, low=0.956, high=0.97, threshold=0.95, items=10000,
+        message=f"{name}: {verdict}",
     )  # fmt: skip
 
 

@@ -60,7 +60,8 @@ class OperatorProcess:
         self.health_port, self.metrics_port = free_port(), free_port()
         self.settings = {
             "workerImage": "registry/worker@sha256:1", "serverImage": "registry/server@sha256:2",
-            "healthPort": self.health_port, "metricsPort": self.metrics_port, "progressSeconds": 0.5, "resyncSeconds": 3,
+            "healthPort": self.health_port, "metricsPort": self.metrics_port,
+            "progressSeconds": 0.5, "resyncSeconds": 3,
         }  # fmt: skip
         self.process: subprocess.Popen[bytes] | None = None
         self.log = folder / "operator.log"

@@ -21,7 +21,8 @@ def verdict_for(run: EvaluateRun, result: str = "Pass") -> VerdictStatus:
     return VerdictStatus(
         result=result, criteria=[criterion(result)], gate_hash=run.gate_hash, artifact_digest=run.artifact.digest,
         incumbent_digest=run.incumbent.digest if run.incumbent else None,
-        report_uri=f"{run.storage}/evaluations/{run.job.uid}/{run.attempt}/report.json", report_digest=DIGESTS["report"],
+        report_uri=f"{run.storage}/evaluations/{run.job.uid}/{run.attempt}/report.json",
+        report_digest=DIGESTS["report"],
     )  # fmt: skip
 
 

@@ -196,7 +196,7 @@ def test_the_operator_is_alive_by_its_probe_and_leaves_on_sigterm(operator: Oper
 def test_an_operator_without_its_crds_says_which_is_missing(
     plane: object, api: client.ApiClient, operator: OperatorProcess, namespace: Namespace
 ):
-    eventually(lambda: operator.log.read_text(), lambda text: '"started"' in text)
+    eventually(operator.log.read_text, lambda text: '"started"' in text)
     operator.kill()
     extensions = client.ApiextensionsV1Api(api)
     name = "distilledmodels.distillery.dev"

@@ -17,8 +17,12 @@ sys.path.insert(0, str(ROOT / "hack"))
 from embedded import SYSTEM, Embedded, connect  # noqa: E402
 
 INPUTS = "s3://distillery-e2e/inputs"
-TINY = {"teacher": f"{INPUTS}/teacher", "train": f"{INPUTS}/train.parquet", "unlabelled": f"{INPUTS}/unlabelled.parquet",
-        "test": f"{INPUTS}/test.parquet"}  # fmt: skip
+TINY = {
+    "teacher": f"{INPUTS}/teacher",
+    "train": f"{INPUTS}/train.parquet",
+    "unlabelled": f"{INPUTS}/unlabelled.parquet",
+    "test": f"{INPUTS}/test.parquet",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -135,20 +139,20 @@ def team(cluster: Embedded) -> Iterator[Team]:
     cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared(cluster: Embedded) -> Iterator[Team]:
-    """A team whose first student serves already: tests of this module build on it in order."""
+    """A team whose first student serves already; a whole run takes a minute and more, so tests share it."""
     name = f"team-{uuid.uuid4().hex[:6]}"
     cluster.namespace(name)
     team = Team(cluster, name)
     team.model(replicas=1)
     team.job("first")
-    team.passed("first")
+    team.serves(team.passed("first")["status"]["artifacts"]["artifactDigest"])
     yield team
     cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
 def operator_pod(cluster: Embedded) -> dict[str, Any]:
     """The operator's running pod."""
-    pods = cluster.get("-n", SYSTEM, "pods", "-l", "app.kubernetes.io/component=operator")["items"]
+    pods = cluster.get("-n", SYSTEM, "pods", "-l", "app.kubernetes.io/name=distillery-operator")["items"]
     return next(pod for pod in pods if "deletionTimestamp" not in pod["metadata"])

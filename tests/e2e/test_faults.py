@@ -3,13 +3,14 @@
 import io
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 from conftest import SYSTEM, TINY, Team, eventually, operator_pod
+from distillery_storage import open_prefix
 
 STAGES = ["compress", "evaluate", "label", "preflight", "train"]
 
@@ -81,8 +82,6 @@ def test_training_goes_on_from_its_checkpoint_after_sigkill_and_after_sigterm(te
 
 def write_rows(team: Team, name: str, rows: list[dict[str, str]], columns: tuple[str, ...] = ("text", "label")) -> str:
     """A data file of the team's own; returns its uri."""
-    from distillery_storage import open_prefix
-
     os.environ |= team.cluster.credentials()
     table = pa.table({column: [row.get(column, "") for row in rows] for column in columns})
     buffer = io.BytesIO()
@@ -153,28 +152,18 @@ def test_a_gpu_that_no_node_has_is_told_in_the_schedulers_words_and_waited_for(t
         team.cluster.kubectl("patch", "node", node, "--subresource=status", "--type=json", "-p", patch % ("remove", ""))
 
 
-@pytest.fixture
-def quiet(team: Team) -> Team:
-    team.model(replicas=1)
-    team.job("first")
-    team.serves(team.passed("first")["status"]["artifacts"]["artifactDigest"])
-    return team
-
-
-def test_nothing_is_written_in_a_minute_without_changes_and_kopf_leaves_no_trace(quiet: Team):
-    import time
-
+def test_nothing_is_written_in_a_minute_without_changes_and_kopf_leaves_no_trace(shared: Team):
     kinds = "dj,dm,jobs,deployments,services,events"
 
     def versions() -> dict[str, str]:
-        items = quiet.cluster.get("-n", quiet.name, kinds)["items"]
+        items = shared.cluster.get("-n", shared.name, kinds)["items"]
         return {f"{i['kind']}/{i['metadata']['name']}": i["metadata"]["resourceVersion"] for i in items}
 
-    time.sleep(20)  # the revision that was replaced, and the Deployment's last words
+    time.sleep(20)  # revisions that were replaced go, and Deployments say their last words
     before = versions()
     time.sleep(60)
     assert versions() == before
-    for item in quiet.cluster.get("-n", quiet.name, "dj,dm,jobs,pods,deployments,services")["items"]:
+    for item in shared.cluster.get("-n", shared.name, "dj,dm,jobs,pods,deployments,services")["items"]:
         metadata = item["metadata"]
         assert not [key for key in metadata.get("annotations", {}) if "kopf" in key], metadata["name"]
         assert not [name for name in metadata.get("finalizers", []) if not name.startswith("batch.kubernetes.io/")]

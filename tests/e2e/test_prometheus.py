@@ -16,7 +16,8 @@ from conftest import Team, eventually, operator_pod
 @pytest.fixture
 def prometheus(shared: Team, tmp_path: Path) -> Iterator[str]:
     """Prometheus on the host, scraping the pods' own addresses."""
-    server = shared.items("pods", "app.kubernetes.io/name=distillery-server")[0]["status"]["podIP"]
+    servers = shared.items("pods", "app.kubernetes.io/name=distillery-server")
+    server = next(pod["status"]["podIP"] for pod in servers if "deletionTimestamp" not in pod["metadata"])
     operator = operator_pod(shared.cluster)["status"]["podIP"]
     jobs = [{"job_name": name, "scrape_interval": "1s", "static_configs": [{"targets": [f"{address}:8080"]}]}
             for name, address in (("operator", operator), ("server", server))]  # fmt: skip
@@ -25,9 +26,15 @@ def prometheus(shared: Team, tmp_path: Path) -> Iterator[str]:
     address = "127.0.0.1:19399"
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
-            ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={tmp_path}/data", f"--web.listen-address={address}"],
-            stdout=log, stderr=log,
-        )  # fmt: skip
+            [
+                "prometheus",
+                f"--config.file={config}",
+                f"--storage.tsdb.path={tmp_path}/data",
+                f"--web.listen-address={address}",
+            ],
+            stdout=log,
+            stderr=log,
+        )
     yield f"http://{address}"
     process.terminate()
     process.wait(20)
@@ -46,7 +53,6 @@ def query(url: str, expression: str) -> list[dict[str, Any]]:
 
 
 def test_prometheus_reads_operator_and_server(shared: Team, prometheus: str):
-    shared.serves(shared.get("dj", "first")["status"]["artifacts"]["artifactDigest"])
     httpx.post(f"{shared.address()}/classify", json={"text": "a bird"}, trust_env=False).raise_for_status()
     up = eventually(lambda: query(prometheus, "up == 1"), lambda found: len(found) == 2)
     assert {series["metric"]["job"] for series in up} == {"operator", "server"}

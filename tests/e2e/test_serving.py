@@ -1,11 +1,17 @@
 """A student that passed answers callers; better ones follow it, worse ones never do."""
 
 import copy
+import io
+import json
+import os
 import time
 from typing import Any
 
 import httpx
-from conftest import Team, eventually
+import pyarrow as pa
+import pyarrow.parquet as pq
+from conftest import INPUTS, Team, eventually
+from distillery_storage import open_prefix
 from load import Load
 
 
@@ -14,20 +20,26 @@ def digest_of(team: Team, job: str) -> str:
     return digest
 
 
-def test_the_student_answers_over_http_with_label_names(shared: Team):
-    shared.serves(digest_of(shared, "first"))
+def test_callers_get_the_very_answers_that_were_evaluated(shared: Team):
+    """The per-item results of the verdict, asked again over HTTP."""
+    report = shared.get("dj", "first")["status"]["verdict"]["reportUri"].rsplit("/", 1)[0]
+    kept = pq.read_table(io.BytesIO(prefix(shared, report).read("items.parquet"))).to_pylist()[:100]
+    test = pq.read_table(io.BytesIO(prefix(shared, INPUTS).read("test.parquet"))).column("text").to_pylist()[:100]
     with httpx.Client(base_url=shared.address(), timeout=10, trust_env=False) as client:
-        friendly = client.post(
-            "/classify", json={"texts": ["a small bird that sings", "a town on the coast of France"]}
-        )
-        assert friendly.status_code == 200, friendly.text
-        assert [result["label"] for result in friendly.json()["results"]] == ["animal", "location"]
-        request = {
-            "inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["a tall tree with needles"]}]
-        }
+        answer = client.post("/classify", json={"texts": test})
+    assert answer.status_code == 200, answer.text
+    assert [result["label"] for result in answer.json()["results"]] == [row["student"] for row in kept]
+    assert len({row["student"] for row in kept}) > 2
+
+
+def test_the_student_speaks_the_open_inference_protocol_and_explains_wrong_requests(shared: Team):
+    with httpx.Client(base_url=shared.address(), timeout=10, trust_env=False) as client:
+        request = {"inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["a town in France"]}]}
         inference = client.post("/v2/models/served/infer", json=request).json()
         outputs = {output["name"]: output for output in inference["outputs"]}
-        assert outputs["label"]["data"] == ["plant"]
+        assert outputs["label"]["data"] == ["location"]
+        assert outputs["probabilities"]["shape"] == [1, 4]
+        assert client.get("/v2/health/live").status_code == 200
         assert client.get("/v2/health/ready").status_code == 200
         assert client.get("/v2/models/served").json()["name"] == "served"
         wrong = client.post("/classify", json={"text": 7})
@@ -66,7 +78,7 @@ def test_soft_labels_are_reused_and_a_student_below_the_gate_never_serves(shared
 
 def test_a_student_that_is_no_worse_replaces_the_first_under_load_without_a_failed_request(shared: Team):
     first = digest_of(shared, "first")
-    with Load(shared.address(), callers=4, pause=0.05) as load:
+    with Load(shared.address(), callers=3, pause=0.1) as load:
         shared.job("second", training={"epochs": 3, "learningRate": 0.005, "seed": 7})
         shared.passed("second")
         second = digest_of(shared, "second")
@@ -75,7 +87,7 @@ def test_a_student_that_is_no_worse_replaces_the_first_under_load_without_a_fail
         eventually(lambda: len(shared.items("deployments")), lambda count: count == 1)
         time.sleep(8)  # the old pods drain
     assert set(load.outcomes) == {"200"}, load.outcomes
-    assert load.outcomes["200"] > 200
+    assert load.outcomes["200"] > 100
     assert set(load.versions) == {digest.removeprefix("sha256:")[:12] for digest in (first, second)}
 
 
@@ -94,13 +106,6 @@ def test_a_changed_interface_is_held_back(shared: Team):
 
 def rename_label(team: Team) -> dict[str, str]:
     """The tiny case with the label `person` called `human`, copied to the team's own inputs."""
-    import io
-    import json
-
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-    from conftest import INPUTS
-
     source, target = prefix(team, INPUTS), prefix(team, f"{team.storage}-inputs")
     for path in source.list():
         data = source.read(path)
@@ -123,9 +128,5 @@ def rename_label(team: Team) -> dict[str, str]:
 
 def prefix(team: Team, uri: str) -> Any:
     """The object store as this machine reaches it."""
-    import os
-
-    from distillery_storage import open_prefix
-
     os.environ |= team.cluster.credentials()
     return open_prefix(uri)

@@ -115,7 +115,10 @@ def score_student(evaluation: Evaluation, manifest: ArtifactManifest) -> None:
     p50, p99 = measure(TextClassifier(folder, manifest, threads=1), evaluation.test.texts)
     evaluation.models["student"] = Candidate(
         evaluation.answers(engine.tokenizer, engine.run, engine.labels),
-        evaluation.run.artifact.digest, manifest.parameters, p50, p99,
+        evaluation.run.artifact.digest,
+        manifest.parameters,
+        p50,
+        p99,
     )
 
 
@@ -210,9 +213,14 @@ def measured(models: dict[str, Candidate], verdict: Verdict) -> list[Measured]:
     """Accuracy with its interval, size and latency of each model."""
     return [
         Measured(
-            name=accuracy.name, accuracy=accuracy.value, low=accuracy.low, high=accuracy.high, items=accuracy.n,
+            name=accuracy.name,
+            accuracy=accuracy.value,
+            low=accuracy.low,
+            high=accuracy.high,
+            items=accuracy.n,
             parameters=models[accuracy.name].parameters,
-            p50_ms=models[accuracy.name].p50_ms, p99_ms=models[accuracy.name].p99_ms,
+            p50_ms=models[accuracy.name].p50_ms,
+            p99_ms=models[accuracy.name].p99_ms,
         )
         for accuracy in verdict.accuracies
     ]

@@ -70,7 +70,7 @@ class Fit:
     def run(self, checkpoints: Checkpoints, context: Context) -> int:
         """Train to the end from the newest checkpoint; gives the step it began at. Raises Interrupted."""
         began = self.restore(checkpoints)
-        context.progress.advance(began)
+        context.progress.resume(began)
         batches = batches_from(self.split.learn, self.schedule.batch_size, self.schedule.seed, began)
         clock = time.process_time()
         saved = began

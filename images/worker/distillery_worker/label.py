@@ -32,7 +32,8 @@ def label(run: LabelRun, context: Context) -> LabelResult:
     texts = shard_texts(run, context)
     stored = store.keys()
     missing = {key: text for key, text in texts.items() if key not in stored}
-    context.progress.start(len(texts), "rows", done=len(texts) - len(missing))
+    context.progress.start(len(texts), "rows")
+    context.progress.resume(len(texts) - len(missing))
     if missing:
         store.describe(codec)
         write_labels(run, context, store, teacher.tokenizer(), load_teacher(teacher, run.teacher.uri), missing)

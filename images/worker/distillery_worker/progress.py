@@ -23,10 +23,10 @@ class Progress:
         self._total = Gauge("distillery_stage_total", "Units in all.", ["stage", "unit"], registry=self.registry)
         self.start(0, "steps")
 
-    def start(self, total: int, unit: str, done: int = 0) -> None:
-        """A new phase; `done` was finished before this process began and does not count towards the rate."""
+    def start(self, total: int, unit: str) -> None:
+        """A new phase of so many units."""
         with self._lock:
-            self._unit, self._all, self._now, self._before = unit, total, done, done
+            self._unit, self._all, self._now, self._before = unit, total, 0, 0
             self._began = time.monotonic()
         self._publish()
 
@@ -34,6 +34,13 @@ class Progress:
         """That many more units are done."""
         with self._lock:
             self._now += count
+        self._publish()
+
+    def resume(self, count: int) -> None:
+        """That many units were done by an earlier process; they do not count towards the rate."""
+        with self._lock:
+            self._now += count
+            self._before += count
         self._publish()
 
     def _publish(self) -> None:

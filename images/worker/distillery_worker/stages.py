@@ -27,7 +27,11 @@ from .train import train
 log = logging.getLogger(__name__)
 
 STAGES: dict[str, Callable[..., Any]] = {
-    "preflight": preflight, "label": label, "train": train, "compress": compress, "evaluate": evaluate,
+    "preflight": preflight,
+    "label": label,
+    "train": train,
+    "compress": compress,
+    "evaluate": evaluate,
 }
 STORAGE_REASONS = {
     NotFound: "SourceNotFound",

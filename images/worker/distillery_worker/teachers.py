@@ -36,8 +36,11 @@ class TeacherFolder:
     def codec(self, kind: str) -> Codec:
         """How this teacher's soft labels are stored."""
         return Codec(
-            teacher=self.digest, tokenizer=self.tokenizer_digest, kind=kind,
-            max_length=self.max_length, labels=list(self.labels),
+            teacher=self.digest,
+            tokenizer=self.tokenizer_digest,
+            kind=kind,
+            max_length=self.max_length,
+            labels=list(self.labels),
         )
 
     def tokenizer(self) -> TextTokenizer:
@@ -124,8 +127,12 @@ def load_teacher(folder: TeacherFolder, uri: str) -> PreTrainedModel:
     """The model with its weights, in float32 and evaluation mode. Raises InputRefused (WeightsCorrupt)."""
     try:
         model, report = AutoModelForSequenceClassification.from_pretrained(
-            folder.path, use_safetensors=True, trust_remote_code=False, local_files_only=True,
-            dtype=torch.float32, output_loading_info=True,
+            folder.path,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            dtype=torch.float32,
+            output_loading_info=True,
         )
     except Exception as error:  # whatever the libraries raise, the folder does not load
         raise InputRefused(

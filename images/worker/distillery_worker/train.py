@@ -56,8 +56,12 @@ class Training:
     def fresh_model(self) -> BertForSequenceClassification:
         """Student and control start from the same weights, so that only the labels tell them apart."""
         return build_student(
-            self.run.student.config, self.teacher.labels, self.embeddings,
-            max_length=self.teacher.max_length, pad_token_id=self.teacher.pad_token_id, seed=self.run.training.seed,
+            self.run.student.config,
+            self.teacher.labels,
+            self.embeddings,
+            max_length=self.teacher.max_length,
+            pad_token_id=self.teacher.pad_token_id,
+            seed=self.run.training.seed,
         )
 
 
@@ -94,10 +98,16 @@ def train_both(run: TrainRun, context: Context, student: Prefix) -> TrainRecord:
     return publish_record(
         student,
         TrainRecord(
-            job_uid=run.job.uid, teacher=teacher.digest, labels_key=run.labels_key, student_key=run.student_key,
+            job_uid=run.job.uid,
+            teacher=teacher.digest,
+            labels_key=run.labels_key,
+            student_key=run.student_key,
             labels=list(teacher.labels),
             preprocessing=Preprocessing(max_length=teacher.max_length, pad_token_id=teacher.pad_token_id),
-            validation_rows=len(split.validation), resumed_from_step=began, student=learned, control=control,
+            validation_rows=len(split.validation),
+            resumed_from_step=began,
+            student=learned,
+            control=control,
         ),
     )
 

@@ -46,9 +46,7 @@ def test_input_errors_belong_to_the_tree_of_the_gate():
 
 @pytest.mark.parametrize("dtype", [bool, np.int8, np.uint64, np.float32], ids=str)
 def test_zeros_and_ones_of_any_numeric_type_are_accepted(dtype):
-    items = EvaluationItems(
-        ids=np.arange(3), teacher=np.array([1, 1, 0], dtype), student=[True, False, False]
-    )
+    items = EvaluationItems(ids=np.arange(3), teacher=np.array([1, 1, 0], dtype), student=[True, False, False])
     assert items.n == 3
     assert items.teacher.dtype == bool
     assert items.teacher.tolist() == [True, True, False]
@@ -99,8 +97,6 @@ def test_the_hash_of_a_gate_is_fixed_and_counts_defaults_as_written_out():
     assert gate_hash(gate) == gate_hash(Gate(min_retention=0.95, incumbent_margin=0, level=0.05))
 
 
-@pytest.mark.parametrize(
-    "other", [{"min_retention": 0.96}, {"incumbent_margin": 0.01}, {"level": 0.025}], ids=str
-)
+@pytest.mark.parametrize("other", [{"min_retention": 0.96}, {"incumbent_margin": 0.01}, {"level": 0.025}], ids=str)
 def test_every_field_of_a_gate_changes_its_hash(other):
     assert gate_hash(Gate(**({"min_retention": 0.95} | other))) != gate_hash(Gate(min_retention=0.95))

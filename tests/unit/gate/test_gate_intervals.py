@@ -32,9 +32,9 @@ TABLES = [
     PairedCounts(25, 4, 6, 0),
 ]
 
-tables = st.builds(
-    PairedCounts, st.integers(0, 60), st.integers(0, 25), st.integers(0, 25), st.integers(0, 60)
-).filter(lambda counts: counts.n > 0)
+tables = st.builds(PairedCounts, st.integers(0, 60), st.integers(0, 25), st.integers(0, 25), st.integers(0, 60)).filter(
+    lambda counts: counts.n > 0
+)
 ratio_tables = tables.filter(lambda counts: counts.reference > 0)
 levels = st.sampled_from([0.001, 0.025, 0.05, 0.2])
 
@@ -135,9 +135,7 @@ def test_the_ratio_test_rejects_exactly_when_the_lower_bound_exceeds_the_thresho
 
 @given(tables, st.sampled_from([-0.3, -0.05, -0.01, 0.0, 0.1]), levels)
 @settings(max_examples=80, deadline=None)
-def test_the_difference_test_rejects_exactly_when_the_lower_bound_exceeds_the_threshold(
-    counts, threshold, level
-):
+def test_the_difference_test_rejects_exactly_when_the_lower_bound_exceeds_the_threshold(counts, threshold, level):
     score = reference_difference_score(counts, threshold)
     # Nearer than the reference is accurate, either answer is right.
     if abs(score - norm.isf(level)) > 1e-3:

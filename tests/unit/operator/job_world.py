@@ -74,7 +74,7 @@ class JobWorld:
         for action in plan.actions:
             assert isinstance(action, Create), action
             body = copy.deepcopy(action.body)
-            body["metadata"]["uid"] = "uid-" + body["metadata"]["name"]
+            body["metadata"] |= {"uid": "uid-" + body["metadata"]["name"], "creationTimestamp": self.now}
             self.created.append(body["metadata"]["name"])
             self.put(BATCH_JOB, body)
         self.notes += [note.reason for note in plan.notes]

@@ -167,7 +167,7 @@ class ModelWorld:
         ended = {"terminated": {"exitCode": 65, "message": message}}
         self.put(POD, {
             "metadata": {"name": "p", "namespace": NAMESPACE, "uid": "p", "labels": obj["metadata"]["labels"]},
-            "status": {"containerStatuses": [{"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": ended}]},
+            "status": {"containerStatuses": [{"state": {"waiting": {}}, "lastState": ended}]},
         })  # fmt: skip
 
     def condition(self, kind: str) -> tuple[str, str, str]:

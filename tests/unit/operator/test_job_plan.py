@@ -6,6 +6,7 @@ import pytest
 from distillery_api.exits import PERMANENT
 from distillery_api.run import RUN, RUN_ANNOTATION
 from distillery_api.summary import Failure, LabelResult
+from distillery_operator.views import offers_to
 from job_world import JobWorld
 from stage_results import DIGESTS, criterion, preflight
 
@@ -202,11 +203,23 @@ def test_a_verdict_about_something_else_does_not_count(change):
     assert world.condition("Ready")[1] == "VerdictUntrusted"
 
 
-def test_a_verdict_from_another_image_does_not_count():
+def test_a_verdict_from_another_image_does_not_count_and_no_model_takes_it():
     world = to_stage(JobWorld(), "evaluate")
     world.current()["spec"]["template"]["spec"]["containers"][0]["image"] = "elsewhere/worker"
     world.succeed(evaluate=world.verdict())
     assert world.condition("Ready")[1] == "VerdictUntrusted"
+    assert "verdict" not in world.status
+    assert offers_to(("team", "served"), world.store) == []
+
+
+def test_a_job_that_gets_no_pod_says_where_the_reason_stands():
+    world = JobWorld()
+    world.settle()
+    assert world.plan().requeue_after == 20
+    world.clock += 30
+    world.settle()
+    assert world.condition("Reconciling")[1] == "NoPod"
+    assert "kubectl describe job small-12345678-preflight-1" in world.condition("Ready")[2]
 
 
 def test_the_student_is_compared_with_what_serves():

@@ -205,3 +205,17 @@ def test_a_crash_between_annotation_and_status_changes_nothing_of_the_outcome():
     world.settle()
     assert world.routed_to() == "b"
     assert [entry["reason"] for entry in world.status["history"]] == ["Promoted", "Promoted"]
+
+
+def test_a_settings_change_that_does_not_come_up_says_why_while_the_old_revision_serves():
+    world = ModelWorld()
+    world.promote("first", "a")
+    world.put(MODEL, {**world.held, "spec": {"task": "text-classification", "serving": {"drainSeconds": 30}}})
+    world.settle()
+    new = next(d for d in world.store.all(DEPLOYMENT) if "status" not in d)
+    stuck = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out"}
+    world.put(DEPLOYMENT, {**new, "status": {"observedGeneration": 1, "conditions": [stuck]}})
+    world.settle()
+    assert world.condition("Reconciling")[1] == "RevisionFailing"
+    assert "timed out" in world.condition("Reconciling")[2]
+    assert world.condition("Ready")[0] == "True"

@@ -1,0 +1,42 @@
+{{- define "distillery.fullname" -}}
+{{- $default := contains .Chart.Name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name .Chart.Name) -}}
+{{- .Values.fullnameOverride | default $default | trunc 63 | trimSuffix "-" -}}
+{{- end }}
+
+{{- define "distillery.selectorLabels" -}}
+app.kubernetes.io/name: distillery-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "distillery.labels" -}}
+{{ include "distillery.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "distillery.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{ .Values.serviceAccount.name | default (include "distillery.fullname" .) }}
+{{- else -}}
+{{ .Values.serviceAccount.name | default "default" }}
+{{- end -}}
+{{- end }}
+
+{{- /* Takes a list: the image's values, and the tag where they name none. */ -}}
+{{- define "distillery.image" -}}
+{{- $image := index . 0 -}}
+{{- if $image.digest -}}
+{{ $image.repository }}@{{ $image.digest }}
+{{- else -}}
+{{ $image.repository }}:{{ $image.tag | default (index . 1) }}
+{{- end -}}
+{{- end }}
+
+{{- /* What the operator reads with --settings: values.settings and the images. */ -}}
+{{- define "distillery.settings" -}}
+{{- $images := dict
+  "workerImage" (include "distillery.image" (list .Values.images.worker .Chart.AppVersion))
+  "serverImage" (include "distillery.image" (list .Values.images.server .Chart.AppVersion)) -}}
+{{- merge $images .Values.settings | toPrettyJson -}}
+{{- end }}

@@ -1,0 +1,106 @@
+"""The termination message of a stage: never over 4,096 bytes, and read back without trust."""
+
+import pytest
+from distillery_api.distillationjob import Measured, VerdictStatus
+from distillery_api.summary import LIMIT, CompressResult, Failure, LabelResult, Summary, TrainResult, parse
+from stage_results import DIGESTS, RESULTS, criterion
+
+TEXTS = {"ascii": "x", "two bytes": "é", "three bytes": "文", "four bytes": "😀", "quotes": '"', "control": "\x01"}
+
+
+def verdict(criteria: int, measured: int, message: str) -> Summary:
+    """What evaluate says, with that many criteria and measured models."""
+    models = [
+        Measured(
+            name=f"model-{i}", accuracy=0.8234567, low=0.81, high=0.83, items=10000, parameters=22_700_000,
+            p50_ms=12.34567, p99_ms=23.45678,
+        )
+        for i in range(measured)
+    ]  # fmt: skip
+    result = VerdictStatus(
+        result="Pass", measured=models, gate_hash=DIGESTS["labels"], artifact_digest=DIGESTS["artifact"],
+        incumbent_digest=DIGESTS["incumbent"], report_uri="s3://bucket/" + "r" * 500, report_digest=DIGESTS["report"],
+        criteria=[criterion("Pass", f"criterion-{i}").model_copy(update={"message": message}) for i in range(criteria)],
+    )  # fmt: skip
+    return Summary(stage="evaluate", evaluate=result)
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+@pytest.mark.parametrize("length", [1, 100, 1000, 1024])
+def test_a_failure_fits_and_can_be_read_back(text: str, length: int):
+    failure = Failure(reason="MissingColumn", message=text * length)
+    message = Summary(stage="preflight", failure=failure).message()
+    assert len(message.encode()) <= LIMIT
+    read = parse(message)
+    assert read is not None
+    assert read.failure is not None
+    assert read.failure.reason == "MissingColumn"
+
+
+def test_a_message_that_fits_is_whole():
+    summary = Summary(stage="train", failure=Failure(reason="OutOfMemory", message="é" * 1024))
+    assert parse(summary.message()) == summary
+
+
+def test_a_message_that_is_cut_keeps_its_beginning_and_shows_the_cut():
+    said = Summary(stage="train", failure=Failure(reason="OutOfMemory", message="😀" * 1024)).message()
+    read = parse(said)
+    assert read is not None
+    assert read.failure is not None
+    assert read.failure.message.startswith("😀" * 500)
+    assert read.failure.message.endswith("…")
+
+
+@pytest.mark.parametrize("criteria", [1, 2, 3])
+@pytest.mark.parametrize("measured", [0, 4, 8])
+def test_a_verdict_of_the_criteria_that_exist_fits(criteria: int, measured: int):
+    said = verdict(criteria, measured, "m" * 400).message()
+    assert len(said.encode()) <= LIMIT
+    assert parse(said) is not None
+
+
+def test_a_long_verdict_gives_up_the_measured_models_and_nothing_else():
+    whole = verdict(3, 8, "é" * 300)
+    read = parse(whole.message())
+    assert whole.evaluate is not None
+    assert read is not None
+    assert read.evaluate == whole.evaluate.model_copy(update={"measured": []})
+
+
+@pytest.mark.parametrize("stage", ["preflight", "label", "train", "compress"])
+def test_the_result_of_a_stage_is_read_back_as_it_was_written(stage: str):
+    summary = Summary.model_validate({"stage": stage, stage: RESULTS[stage]})
+    assert parse(summary.message()) == summary
+
+
+def test_the_longest_uris_of_a_result_fit():
+    result = CompressResult(
+        artifact_uri="s3://" + "文" * 1019, artifact_digest=DIGESTS["artifact"], interface=DIGESTS["interface"],
+        max_abs_difference=1e-6,
+    )  # fmt: skip
+    assert len(Summary(stage="compress", compress=result).message().encode()) <= LIMIT
+
+
+def test_absent_parts_are_left_out():
+    said = Summary(stage="label", label=LabelResult(shard=0, labelled_rows=1, reused_rows=2)).message()
+    assert said == '{"stage":"label","label":{"shard":0,"labelledRows":1,"reusedRows":2}}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", " ", "null", "[]", "{}", "killed", "{", '{"stage": "train"', '"train"', "\x00", "é" * 5000,
+        '{"stage": "dream"}', '{"stage": "train", "extra": 1}', '{"stage": "label", "label": {"shard": "none"}}',
+        '{"stage": "train", "failure": {"reason": "not camel case", "message": ""}}', "[" * 10_000,
+        '{"stage": "preflight", "failure": {"reason": "Bad", "message": "' + "x" * 2000 + '"}}',
+    ],
+)  # fmt: skip
+def test_what_is_no_summary_is_none(text: str):
+    assert parse(text) is None
+
+
+def test_a_train_result_keeps_its_numbers_exactly():
+    result = TrainResult(student="students/c", parameters=1, steps=2, validation_accuracy=0.1 + 0.2)
+    read = parse(Summary(stage="train", train=result).message())
+    assert read is not None
+    assert read.train == result

@@ -1,0 +1,42 @@
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import micro
+import pytest
+import torch
+import transformers
+from distillery_worker.context import Context
+
+transformers.utils.logging.set_verbosity_error()
+transformers.utils.logging.disable_progress_bar()
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Parallel test processes must not wait for each other's threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """train, unlabelled and test.parquet and teacher/; read only."""
+    folder = tmp_path_factory.mktemp("source")
+    micro.write_data(folder)
+    micro.write_teacher(folder / "teacher")
+    return folder
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Path:
+    return tmp_path / "storage"
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    return Context(workdir=tmp_path / "work")

@@ -1,0 +1,78 @@
+"""Data files: three formats, one meaning, and errors that name field, row and fix."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from distillery_api.distillationjob import Columns
+from distillery_worker.data import load_rows, row_key
+from distillery_worker.errors import InputRefused
+
+ROWS = [{"text": "a cat, asleep", "label": "cat"}, {"text": "ein Hünd\n", "label": "dog"}]
+LABELS = ["cat", "dog"]
+
+
+def write(path: Path, rows: list[dict[str, object]]) -> str:
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        lines = [",".join(f'"{value}"' for value in row.values()) for row in rows]
+        path.write_text("\n".join([",".join(rows[0]), *lines]) + "\n")
+    return f"file://{path}"
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "jsonl", "csv"])
+def test_every_format_gives_the_same_rows(suffix: str, tmp_path: Path) -> None:
+    uri = write(tmp_path / f"rows.{suffix}", ROWS)
+    rows = load_rows(uri, "train", Columns(), LABELS, tmp_path / "work")
+    assert rows.texts == [row["text"] for row in ROWS]
+    assert rows.labels == [0, 1]
+    assert rows.digest.startswith("sha256:")
+
+
+def test_whole_numbers_are_label_names_too(tmp_path: Path) -> None:
+    uri = write(tmp_path / "rows.parquet", [{"text": "a", "label": 7}])
+    assert load_rows(uri, "train", Columns(), ["3", "7"], tmp_path / "work").labels == [1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason", "words"),
+    [
+        pytest.param([{"body": "a", "label": "x"}], "MissingColumn", "no column 'text', only 'body'", id="no text"),
+        pytest.param([{"text": "a"}], "MissingColumn", "no column 'label'", id="no label column"),
+        pytest.param([{"text": "a", "label": "cow"}], "UnknownLabel", "row 1 has label 'cow'", id="an unknown label"),
+        pytest.param([*ROWS, {"text": "b", "label": None}], "UnknownLabel", "row 3 has label None", id="no label"),
+        pytest.param([*ROWS, {"text": " ", "label": "cat"}], "EmptyText", "row 3 has no text", id="a blank text"),
+    ],
+)
+def test_wrong_rows_are_refused(rows: list[dict[str, object]], reason: str, words: str, tmp_path: Path) -> None:
+    uri = write(tmp_path / "rows.parquet", rows)
+    with pytest.raises(InputRefused, match=words) as caught:
+        load_rows(uri, "test", Columns(), LABELS, tmp_path / "work")
+    assert caught.value.reason == reason
+    assert "dataset.test" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        pytest.param("rows.parquet", b"not parquet", id="no Parquet at all"),
+        pytest.param("rows.jsonl", b'{"text": "a"\n', id="broken JSON"),
+        pytest.param("rows.jsonl", b"[1]\n", id="a line that is no object"),
+        pytest.param("rows.csv", b"text,label\n\xff\xfe,cat\n", id="not UTF-8"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_so(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputRefused, match="write it again") as caught:
+        load_rows(f"file://{tmp_path}/{name}", "train", Columns(), LABELS, tmp_path / "work")
+    assert caught.value.reason == "DataUnreadable"
+
+
+def test_only_equal_texts_share_a_key() -> None:
+    assert row_key("a") == row_key("a")
+    assert len({row_key("a"), row_key("a "), row_key("A")}) == 3

@@ -1,0 +1,41 @@
+"""The student: its size, and embeddings that start from the teacher's."""
+
+import pytest
+import torch
+from distillery_api.distillationjob import StudentConfig
+from distillery_worker.errors import InputRefused
+from distillery_worker.students import EMBEDDING_STD, build_student, check_student, project
+
+CONFIG = StudentConfig(hidden_size=8, layers=1, attention_heads=2, intermediate_size=8)
+
+
+def test_the_projection_keeps_the_geometry_of_rows_of_low_rank() -> None:
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(50, 4, generator=generator) @ torch.randn(4, 16, generator=generator)
+    small = project(rows, 4)
+    assert small.std().item() == pytest.approx(EMBEDDING_STD, rel=1e-3)
+    ratio = torch.pdist(small) / torch.pdist(rows)
+    assert torch.allclose(ratio, ratio.mean().expand_as(ratio), rtol=1e-3)
+
+
+def test_a_seed_fixes_every_weight() -> None:
+    def build(seed: int) -> torch.Tensor:
+        model = build_student(CONFIG, ["a", "b"], torch.eye(20), max_length=6, pad_token_id=0, seed=seed)
+        return torch.cat([parameter.flatten() for parameter in model.parameters()])
+
+    assert torch.equal(build(1), build(1))
+    assert not torch.equal(build(1), build(2))
+
+
+def test_random_embeddings_leave_the_teacher_out() -> None:
+    config = CONFIG.model_copy(update={"embeddings": "Random"})
+    tables = [
+        build_student(config, ["a", "b"], teacher, max_length=6, pad_token_id=0, seed=0).get_input_embeddings().weight
+        for teacher in (torch.eye(20), torch.ones(20, 20))
+    ]
+    assert torch.equal(*tables)
+
+
+def test_a_student_wider_than_its_teacher_is_refused() -> None:
+    with pytest.raises(InputRefused, match="embeddings: Random"):
+        check_student(CONFIG, teacher_hidden=4)
