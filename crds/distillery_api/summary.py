@@ -8,6 +8,7 @@ from .distillationjob import VerdictStatus
 from .schema import Digest, Model
 
 LIMIT = 4096
+LONGEST, SHORTEST = 1024, 16  # characters of a message: as the fields allow, and the least that says anything
 TERMINATION_LOG = "/dev/termination-log"
 
 
@@ -73,17 +74,30 @@ class Summary(Model):
 
 
 def fit(summary: Summary) -> str:
-    """Shorten in a fixed order until the JSON is at most LIMIT bytes. Raises ValueError if that cannot work."""
-    text = summary.model_dump_json(by_alias=True, exclude_none=True)
-    if len(text.encode()) <= LIMIT:
-        return text
-    if summary.failure:
-        overflow = len(text.encode()) - LIMIT
-        shorter = summary.failure.message.encode()[: -overflow - 8].decode(errors="ignore") + "…"
-        return fit(summary.model_copy(update={"failure": summary.failure.model_copy(update={"message": shorter})}))
+    """Shorten messages in steps, then drop `measured`, until the JSON is at most LIMIT bytes. Raises ValueError."""
+    # Characters, not bytes: JSON escapes one control character as six bytes.
+    for length in range(LONGEST, SHORTEST - 1, -SHORTEST):
+        text = shortened(summary, length).model_dump_json(by_alias=True, exclude_none=True)
+        if len(text.encode()) <= LIMIT:
+            return text
     if summary.evaluate and summary.evaluate.measured:
         return fit(summary.model_copy(update={"evaluate": summary.evaluate.model_copy(update={"measured": []})}))
     raise ValueError(f"a summary of {len(text.encode())} bytes does not fit a termination message")
+
+
+def shortened(summary: Summary, length: int) -> Summary:
+    """The summary with no message over `length` characters; a message that is cut ends in an ellipsis."""
+
+    def cut(message: str) -> dict[str, str]:
+        return {"message": message if len(message) <= length else message[: length - 1] + "…"}
+
+    changes: dict[str, Failure | VerdictStatus] = {}
+    if summary.failure:
+        changes["failure"] = summary.failure.model_copy(update=cut(summary.failure.message))
+    if summary.evaluate:
+        criteria = [criterion.model_copy(update=cut(criterion.message)) for criterion in summary.evaluate.criteria]
+        changes["evaluate"] = summary.evaluate.model_copy(update={"criteria": criteria})
+    return summary.model_copy(update=changes)
 
 
 def parse(text: str) -> Summary | None:

@@ -1,5 +1,6 @@
 """The operator process against a real API server and the real Job and Deployment controllers."""
 
+import copy
 import re
 import signal
 import time
@@ -193,30 +194,21 @@ def test_the_operator_is_alive_by_its_probe_and_leaves_on_sigterm(operator: Oper
     assert operator.kill(signal.SIGTERM) == 0
 
 
-def test_an_operator_without_its_crds_says_which_is_missing(
+def test_an_operator_with_another_versions_crds_says_which_and_stops(
     plane: object, api: client.ApiClient, operator: OperatorProcess, namespace: Namespace
 ):
     eventually(operator.log.read_text, lambda text: '"started"' in text)
     operator.kill()
     extensions = client.ApiextensionsV1Api(api)
     name = "distilledmodels.distillery.dev"
-    held = extensions.read_custom_resource_definition(name)
-    patch = {
-        "spec": {
-            "versions": [{**api.sanitize_for_serialization(held.spec.versions[0]), "additionalPrinterColumns": None}]
-        }
-    }
-    columns = patch["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"].pop(
-        "promotion"
-    )
-    extensions.patch_custom_resource_definition(name, patch)
+    held = api.sanitize_for_serialization(extensions.read_custom_resource_definition(name))["spec"]["versions"]
+    older = copy.deepcopy(held)
+    del older[0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["promotion"]
+    extensions.patch_custom_resource_definition(name, {"spec": {"versions": older}})
     try:
         operator.start()
         assert operator.process is not None
         assert operator.process.wait(20) == 1
         assert "of another version; run `helm upgrade`" in operator.log.read_text()
     finally:
-        patch["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["promotion"] = (
-            columns
-        )
-        extensions.patch_custom_resource_definition(name, patch)
+        extensions.patch_custom_resource_definition(name, {"spec": {"versions": held}})

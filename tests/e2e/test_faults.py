@@ -121,14 +121,12 @@ def test_wrong_inputs_are_conditions_that_name_the_fix(team: Team):
     assert "spaceship" in described
 
 
-def test_grown_data_labels_only_its_new_rows(team: Team):
-    team.job("before", model=None)
-    first = team.passed("before")["status"]["artifacts"]
+def test_grown_data_labels_only_its_new_rows(shared: Team):
+    first = shared.get("dj", "first")["status"]["artifacts"]
     rows = [{"text": f"an animal number {i} that nobody has seen", "label": "animal"} for i in range(10)]
-    team.job("after", model=None, dataset={
-        "train": TINY["train"], "test": TINY["test"], "unlabelled": write_rows(team, "new.parquet", rows, ("text",)),
-    })  # fmt: skip
-    second = team.passed("after")["status"]["artifacts"]
+    grown = write_rows(shared, "new.parquet", rows, ("text",))
+    shared.job("grown", model=None, dataset={"train": TINY["train"], "test": TINY["test"], "unlabelled": grown})
+    second = shared.ended("grown")["status"]["artifacts"]
     assert first["labelledRows"] > 10
     assert second["labelledRows"] == 10
     assert second["reusedRows"] > 0

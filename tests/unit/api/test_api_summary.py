@@ -59,12 +59,30 @@ def test_a_verdict_of_the_criteria_that_exist_fits(criteria: int, measured: int)
     assert parse(said) is not None
 
 
-def test_a_long_verdict_gives_up_the_measured_models_and_nothing_else():
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+@pytest.mark.parametrize("criteria", [1, 3, 8])
+@pytest.mark.parametrize("measured", [0, 4, 8])
+def test_the_longest_verdict_in_any_script_fits(text: str, criteria: int, measured: int):
+    said = verdict(criteria, measured, text * 512).message()
+    assert len(said.encode()) <= LIMIT
+    assert parse(said) is not None
+
+
+def test_a_long_verdict_shortens_its_messages_and_keeps_every_measured_model():
     whole = verdict(3, 8, "é" * 300)
     read = parse(whole.message())
     assert whole.evaluate is not None
     assert read is not None
-    assert read.evaluate == whole.evaluate.model_copy(update={"measured": []})
+    assert read.evaluate is not None
+    assert read.evaluate.measured == whole.evaluate.measured
+    assert all(len(c.message) > 200 and c.message.endswith("…") for c in read.evaluate.criteria)
+
+
+def test_a_failure_of_control_characters_keeps_what_fits():
+    read = parse(Summary(stage="train", failure=Failure(reason="Crashed", message="\x01" * 1024)).message())
+    assert read is not None
+    assert read.failure is not None
+    assert len(read.failure.message) > 600
 
 
 @pytest.mark.parametrize("stage", ["preflight", "label", "train", "compress"])
