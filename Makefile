@@ -66,7 +66,7 @@ demo: setup ## from `kubectl apply` to a served student, on the embedded cluster
 	@$(VENV)/bin/python hack/demo.py
 
 bench-demo: setup ## the demo's case measured; the last line is one JSON object
-	@$(VENV)/bin/python tests/bench/demo.py
+	@$(VENV)/bin/python hack/demo.py --json
 
 clean: ## stop the cluster and give back everything that these targets stored
 	@case "$(DISTILLERY_CACHE)" in \

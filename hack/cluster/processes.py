@@ -62,10 +62,11 @@ def is_running(process: Identity, proc: Path = PROC) -> bool:
     if start_time(process.pid, proc) != process.started or boot_id(proc) != process.boot:
         return False
     try:
-        command = (proc / str(process.pid) / "cmdline").read_bytes().split(b"\0")
+        command = (proc / str(process.pid) / "cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return process.program.encode() in command
+    # While a process replaces its program by another (exec), the kernel shows no command line for a moment.
+    return not command or process.program.encode() in command.split(b"\0")
 
 
 def send_signal(process: Identity, number: signal.Signals) -> None:

@@ -12,6 +12,7 @@ from transformers import BertForSequenceClassification
 
 from .checkpoints import Checkpoints, Standing
 from .context import Context
+from .devices import best_device
 from .losses import objective
 from .teachers import predict
 from .training_data import Examples, Split, batches_from
@@ -59,7 +60,9 @@ class Fit:
         schedule: Schedule,
         target: Objective,
     ) -> None:
-        self.model, self.split, self.tokenizer = model, split, tokenizer
+        self.device = best_device()
+        self.model: BertForSequenceClassification = model.to(self.device)
+        self.split, self.tokenizer = split, tokenizer
         self.schedule, self.target = schedule, target
         self.optimizer = torch.optim.AdamW(
             model.parameters(), lr=schedule.learning_rate, weight_decay=WEIGHT_DECAY, fused=True
@@ -96,9 +99,11 @@ class Fit:
             group["lr"] = self.schedule.rate_at(self.standing.step)
         padded = self.tokenizer.pad(batch.tokens)
         logits = self.model(
-            input_ids=torch.from_numpy(padded.input_ids), attention_mask=torch.from_numpy(padded.attention_mask)
+            input_ids=torch.from_numpy(padded.input_ids).to(self.device),
+            attention_mask=torch.from_numpy(padded.attention_mask).to(self.device),
         ).logits
-        loss = objective(logits, batch.teacher, batch.gold, self.target.alpha, self.target.temperature)
+        teacher, gold = batch.teacher.to(self.device), batch.gold.to(self.device)
+        loss = objective(logits, teacher, gold, self.target.alpha, self.target.temperature)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM)
         self.optimizer.step()
@@ -138,9 +143,9 @@ class Fit:
         first, second = section(tensors, "first/"), section(tensors, "second/")
         for name, parameter in self.model.named_parameters():
             self.optimizer.state[parameter] = {
-                "step": torch.tensor(float(self.standing.step)),
-                "exp_avg": first[name],
-                "exp_avg_sq": second[name],
+                "step": torch.tensor(float(self.standing.step), device=self.device),
+                "exp_avg": first[name].to(self.device),
+                "exp_avg_sq": second[name].to(self.device),
             }
         return self.standing.step
 

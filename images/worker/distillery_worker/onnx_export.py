@@ -34,7 +34,7 @@ def export_onnx(model: PreTrainedModel, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            Logits(model).eval(),
+            Logits(model).eval().cpu(),  # where the graph is served
             (ids, torch.ones_like(ids)),
             path,
             input_names=["input_ids", "attention_mask"],

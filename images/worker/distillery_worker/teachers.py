@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 
 from .data import first_line
+from .devices import best_device, device_of
 from .errors import InputRefused
 from .label_store import Codec
 
@@ -150,7 +151,7 @@ def load_teacher(folder: TeacherFolder, uri: str) -> PreTrainedModel:
         raise InputRefused(
             "WeightsCorrupt", f"teachers[0].model: the weights at {uri} hold NaN or infinity; upload sound ones"
         )
-    loaded: PreTrainedModel = model.eval()
+    loaded: PreTrainedModel = model.eval().to(best_device())
     return loaded
 
 
@@ -163,6 +164,10 @@ def config_of(model: PreTrainedModel) -> PretrainedConfig:
 @torch.inference_mode()
 def predict(model: torch.nn.Module, batch: Batch) -> NDArray[np.float32]:
     """Logits float32 [rows, labels] of tokenized rows."""
-    output = model(input_ids=torch.from_numpy(batch.input_ids), attention_mask=torch.from_numpy(batch.attention_mask))
-    logits: NDArray[np.float32] = output.logits.float().numpy()
+    device = device_of(model)
+    output = model(
+        input_ids=torch.from_numpy(batch.input_ids).to(device),
+        attention_mask=torch.from_numpy(batch.attention_mask).to(device),
+    )
+    logits: NDArray[np.float32] = output.logits.float().cpu().numpy()
     return logits

@@ -54,6 +54,12 @@ def test_a_process_is_not_taken_for_the_recorded_one(tmp_path: Path, difference:
     assert not processes.is_running(RECORDED, fake_proc(tmp_path, **difference))  # type: ignore[arg-type]
 
 
+def test_a_process_in_the_middle_of_an_exec_shows_no_command_line_and_is_running(tmp_path: Path) -> None:
+    fake_proc(tmp_path)
+    (tmp_path / "41/cmdline").write_bytes(b"")
+    assert processes.is_running(RECORDED, tmp_path)
+
+
 def test_a_process_that_is_gone_is_not_running(tmp_path: Path) -> None:
     proc = fake_proc(tmp_path)
     assert not processes.is_running(replace(RECORDED, pid=42), proc)
