@@ -6,9 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from controlplane import ControlPlane
 from kubelet import Kubelet
 from kubernetes import client, config
 from stage_results import job_spec
+from waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 CONTROLLERS = (
@@ -154,15 +154,3 @@ def namespace(api: client.ApiClient) -> Namespace:
     name = f"t-{uuid.uuid4().hex[:8]}"
     client.CoreV1Api(api).create_namespace({"metadata": {"name": name}})
     return Namespace(api, name)
-
-
-def eventually(read: Callable[[], Any], wanted: Callable[[Any], bool], seconds: float = 60.0) -> Any:
-    """Read until it is as wanted; fails with what was read last."""
-    deadline = time.monotonic() + seconds
-    while True:
-        last = read()
-        if wanted(last):
-            return last
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s; last: {json.dumps(last, default=str, indent=1)[-3000:]}")
-        time.sleep(0.1)

@@ -7,11 +7,12 @@ import time
 import urllib.request
 
 import pytest
-from conftest import Namespace, OperatorProcess, eventually
+from conftest import Namespace, OperatorProcess
 from distillery_api.summary import Failure
 from kubelet import Kubelet
 from kubernetes import client
 from stage_results import DIGESTS
+from waiting import eventually
 
 STAGES = ["compress", "evaluate", "label", "preflight", "train"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT, Namespace, eventually
+from conftest import ROOT, Namespace
 from controlplane import ControlPlane
 from distillery_api.crd import distillationjobs, distilledmodels
 from distillery_api.distillationjob import DistillationJobSpec, DistillationJobStatus
@@ -18,6 +18,7 @@ from distillery_api.schema import Model
 from kubernetes import client
 from stage_results import job_spec
 from tools import ensure_tools
+from waiting import eventually
 
 REJECTED = sorted((ROOT / "tests/rejected").glob("*.yaml"))
 EXAMPLES = sorted((ROOT / "examples").glob("*/*.yaml"))

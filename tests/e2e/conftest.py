@@ -1,15 +1,14 @@
 """The embedded cluster with the chart installed, the tiny WordNet case, and a namespace for each test."""
 
 import copy
-import json
 import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "hack"))
@@ -37,20 +36,6 @@ def cluster() -> Embedded:
     cluster.install("settings.resyncSeconds=60", "settings.progressSeconds=1")
     cluster.upload("tiny", INPUTS)
     return cluster
-
-
-def eventually(
-    read: Callable[[], Any], wanted: Callable[[Any], bool], seconds: float = 120.0, pause: float = 0.5
-) -> Any:
-    """Read until it is as wanted; fails with what was read last."""
-    deadline = time.monotonic() + seconds
-    while True:
-        last = read()
-        if wanted(last):
-            return last
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s; last: {json.dumps(last, default=str, indent=1)[-4000:]}")
-        time.sleep(pause)
 
 
 class Team:

@@ -1,7 +1,8 @@
 """A real HorizontalPodAutoscaler on metrics-server's numbers."""
 
-from conftest import Team, eventually
+from conftest import Team
 from load import Load
+from waiting import eventually
 
 
 def test_a_student_scales_up_under_load_and_down_again(shared: Team):

@@ -9,8 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from conftest import SYSTEM, TINY, Team, eventually, operator_pod
+from conftest import SYSTEM, TINY, Team, operator_pod
 from distillery_storage import open_prefix
+from waiting import eventually
 
 STAGES = ["compress", "evaluate", "label", "preflight", "train"]
 

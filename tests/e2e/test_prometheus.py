@@ -10,7 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import Team, eventually, operator_pod
+from conftest import Team, operator_pod
+from waiting import eventually
 
 
 @pytest.fixture

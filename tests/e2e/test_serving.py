@@ -10,9 +10,10 @@ from typing import Any
 import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
-from conftest import INPUTS, Team, eventually
+from conftest import INPUTS, Team
 from distillery_storage import open_prefix
 from load import Load
+from waiting import eventually
 
 
 def digest_of(team: Team, job: str) -> str:
