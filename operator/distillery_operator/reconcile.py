@@ -101,7 +101,7 @@ class Reconciler:
                 self._store.put(child, item)
             for held in self._store.owned(child, metadata["uid"]):
                 if key_of(held) not in present and int(held["metadata"]["resourceVersion"]) <= listed_at:
-                    self._store.remove(child, key_of(held))
+                    self._store.remove(child, key_of(held), held["metadata"]["uid"])
         return self._store.get(kind, key_of(parent))
 
     async def _act(self, parent: Object, action: Action) -> bool:

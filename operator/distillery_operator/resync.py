@@ -9,7 +9,7 @@ from collections.abc import Callable
 from .cluster import ApiError, Cluster
 from .metrics import OBJECTS, PHANTOMS
 from .names import CHILDREN, MANAGED_SELECTOR, PARENTS, Kind
-from .store import Object, Store, key_of, version_of
+from .store import Object, Store
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Resync:
         """LIST, give the watch time to bring the same, and take over what it did not bring."""
         items, listed_at = await self._list(kind)
         await asyncio.sleep(min(GRACE, self._period))
-        missed = [item for item in items if is_news(self._store, kind, item)]
+        missed = [item for item in items if self._store.lacks(kind, item)]
         gone = self._store.replace(kind, items, listed_at)
         for obj in (*missed, *gone):
             self._touched(kind, obj)
@@ -70,12 +70,3 @@ class Resync:
         if silent > 3 * self._period + len(PARENTS + CHILDREN) * GRACE:
             return f"no full list succeeded for {silent:.0f} s"
         return None
-
-
-def is_news(store: Store, kind: Kind, item: Object) -> bool:
-    """Whether the store has not seen this version of the object, or a later one."""
-    held = store.get(kind, key_of(item))
-    if held is None:
-        # Deleted since the LIST, or never seen: a deleted object is no news, so ask what the watch would have known.
-        return True
-    return version_of(held) < version_of(item)

@@ -1,10 +1,12 @@
 """What the operator believes about the cluster: observed objects, trimmed, by kind and place."""
 
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
 from typing import Any
 
 from .names import OWNER_NAME, OWNER_UID, Kind
+
+BURIED = 20_000  # uids of deleted objects that are remembered; a uid never comes back
 
 Object = dict[str, Any]
 Key = tuple[str, str]  # namespace, name
@@ -32,9 +34,12 @@ class Store:
     def __init__(self) -> None:
         self._objects: dict[Kind, dict[Key, Object]] = defaultdict(dict)
         self._by_owner: dict[Kind, dict[str, set[Key]]] = defaultdict(lambda: defaultdict(set))
+        self._buried: OrderedDict[str, None] = OrderedDict()
 
     def put(self, kind: Kind, obj: Object) -> bool:
-        """Remember the object; False when a newer or equal version is held."""
+        """Remember the object; False when a newer or equal version is held, or it is known to be deleted."""
+        if obj["metadata"]["uid"] in self._buried:
+            return False
         key, held = key_of(obj), self._objects[kind].get(key_of(obj))
         same = held is not None and held["metadata"]["uid"] == obj["metadata"]["uid"]
         if same and held is not None and version_of(held) >= version_of(obj):
@@ -47,14 +52,28 @@ class Store:
             self._by_owner[kind][owner].add(key)
         return True
 
-    def remove(self, kind: Kind, key: Key, uid: str | None = None) -> bool:
+    def remove(self, kind: Kind, key: Key, uid: str) -> bool:
         """Forget the object, unless another one took its name meanwhile."""
+        self._bury(uid)  # also where it was never held: its LIST may still be on the way
         held = self._objects[kind].get(key)
-        if held is None or (uid is not None and held["metadata"]["uid"] != uid):
+        if held is None or held["metadata"]["uid"] != uid:
             return False
         self._unlink(kind, key, held)
         del self._objects[kind][key]
         return True
+
+    def _bury(self, uid: str) -> None:
+        """A LIST or a late event from before the deletion must not bring the object back."""
+        self._buried[uid] = None
+        while len(self._buried) > BURIED:
+            self._buried.popitem(last=False)
+
+    def lacks(self, kind: Kind, obj: Object) -> bool:
+        """Whether this version of the object is news: neither held, nor older than what is, nor deleted since."""
+        if obj["metadata"]["uid"] in self._buried:
+            return False
+        held = self._objects[kind].get(key_of(obj))
+        return held is None or version_of(held) < version_of(obj)
 
     def _unlink(self, kind: Kind, key: Key, held: Object) -> None:
         owner = held["metadata"].get("labels", {}).get(OWNER_UID)

@@ -6,6 +6,7 @@ import pytest
 from distillery_api.exits import PERMANENT
 from distillery_api.run import RUN, RUN_ANNOTATION
 from distillery_api.summary import Failure, LabelResult
+from distillery_operator.names import BATCH_JOB
 from distillery_operator.views import offers_to
 from job_world import JobWorld
 from stage_results import DIGESTS, criterion, preflight
@@ -117,30 +118,24 @@ def test_a_terminal_job_stays_as_it_is_when_its_children_are_deleted():
     world = finished(JobWorld())
     before = world.status
     for name in ALL:
-        job = world.store.get(world_kind(), ("team", name))
-        world.store.remove(world_kind(), ("team", name), job["metadata"]["uid"])
+        job = world.store.get(BATCH_JOB, ("team", name))
+        world.store.remove(BATCH_JOB, ("team", name), job["metadata"]["uid"])
     world.settle()
     assert world.status == before
     assert world.created == ALL
 
 
-def world_kind():
-    from distillery_operator.names import BATCH_JOB
-
-    return BATCH_JOB
-
-
 def test_a_done_stage_is_not_repeated_when_its_job_is_deleted():
     world = to_stage(JobWorld(), "train")
     for name in ALL[:2]:
-        world.store.remove(world_kind(), ("team", name))
+        world.store.remove(BATCH_JOB, ("team", name), f"uid-{name}")
     world.settle()
     assert world.created == ALL[:3]
 
 
 def test_a_job_deleted_by_hand_before_its_result_was_stored_runs_again_under_the_next_number():
     world = to_stage(JobWorld(), "train")
-    world.store.remove(world_kind(), ("team", ALL[2]))
+    world.store.remove(BATCH_JOB, ("team", ALL[2]), f"uid-{ALL[2]}")
     world.settle()
     assert world.created[-1] == "small-12345678-train-2"
     assert "StageRepeated" in world.notes

@@ -24,5 +24,5 @@ def test_pods_that_never_answered_make_no_progress():
     ids=["4 % at once", "5 % at once", "1 % within a minute", "1 % after a minute", "nothing new is never written"],
 )
 def test_steps_of_five_percent_or_a_minute_are_written(done, age, expected):
-    held = Progress(done=100, total=100, unit="rows").model_copy(update={"total": 100})
+    held = Progress(done=100, total=100, unit="rows")
     assert worth_a_write(held, held.model_copy(update={"done": done}), age) is expected

@@ -3,7 +3,6 @@
 from typing import Any
 
 from distillery_operator.names import OWNER_NAME, OWNER_UID, POD
-from distillery_operator.resync import is_news
 from distillery_operator.store import Store
 
 
@@ -38,8 +37,8 @@ def test_a_late_delete_of_the_old_object_does_not_remove_the_new_one():
 
 def test_a_list_purges_what_is_gone_and_keeps_what_is_newer_than_itself():
     store = Store()
-    store.put(POD, pod("gone", 5))
-    store.put(POD, pod("later", 20))
+    store.put(POD, pod("gone", 5, uid="g"))
+    store.put(POD, pod("later", 20, uid="l"))
     gone = store.replace(POD, [pod("listed", 7)], listed_at=10)
     assert [obj["metadata"]["name"] for obj in gone] == ["gone"]
     assert sorted(obj["metadata"]["name"] for obj in store.all(POD)) == ["later", "listed"]
@@ -54,6 +53,16 @@ def test_field_ownership_is_not_kept():
 def test_a_list_shows_what_a_watch_did_not_bring():
     store = Store()
     store.put(POD, pod("a", 5))
-    assert not is_news(store, POD, pod("a", 5))
-    assert is_news(store, POD, pod("a", 6))
-    assert is_news(store, POD, pod("b", 1))
+    assert not store.lacks(POD, pod("a", 5))
+    assert store.lacks(POD, pod("a", 6))
+    assert store.lacks(POD, pod("b", 1, uid="another"))
+
+
+def test_a_list_from_before_a_deletion_neither_brings_the_object_back_nor_counts_as_missed():
+    store = Store()
+    store.put(POD, pod("a", 5))
+    store.remove(POD, ("n", "a"), "u")
+    assert not store.lacks(POD, pod("a", 5))
+    store.replace(POD, [pod("a", 5)], listed_at=6)
+    assert store.all(POD) == []
+    assert not store.put(POD, pod("a", 7))
