@@ -131,6 +131,9 @@ def show(cluster: Embedded, first: dict[str, Any], second: dict[str, Any]) -> No
     for model in first["status"].get("verdict", {}).get("measured", []):
         print(measured_line(model))
     print("\n$ kubectl get dj,dm\n" + cluster.kubectl("-n", NAMESPACE, "get", "dj,dm"))
+    if verdict_of(first) != "Pass":
+        print("no student passed its gate, so nothing serves")
+        return
     address = cluster.get("-n", NAMESPACE, "service", "wordnet")["spec"]["clusterIP"]
     answer = ask(f"http://{address}/classify", {"text": QUESTION})
     print(f"$ curl http://{address}/classify -d '{json.dumps({'text': QUESTION})}'\n{json.dumps(answer)}\n")
