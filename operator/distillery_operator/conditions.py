@@ -35,8 +35,3 @@ def renewed(held: Condition | None, want: Wanted, generation: int, now: str) -> 
         last_transition_time=now if flipped or held is None else held.last_transition_time,
         observed_generation=generation,
     )
-
-
-def status_of(conditions: Sequence[Condition], kind: str) -> str | None:
-    """Status of the condition of that type."""
-    return next((condition.status for condition in conditions if condition.type == kind), None)

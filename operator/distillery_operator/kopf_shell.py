@@ -80,7 +80,7 @@ def build_settings() -> kopf.OperatorSettings:
     return settings
 
 
-async def run(registry: kopf.OperatorRegistry, health_port: int, ready: Any) -> None:
+async def run(registry: kopf.OperatorRegistry, health_port: int) -> None:
     """Until a signal, or until a watch dies."""
     await kopf.operator(
         registry=registry,
@@ -88,5 +88,4 @@ async def run(registry: kopf.OperatorRegistry, health_port: int, ready: Any) -> 
         clusterwide=True,
         standalone=True,
         liveness_endpoint=f"http://0.0.0.0:{health_port}/healthz",
-        ready_flag=ready,
     )

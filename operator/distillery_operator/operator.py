@@ -99,7 +99,7 @@ async def run(settings: Settings, kubeconfig: str | None) -> None:
         tasks += [asyncio.create_task(operator.resync.run()), asyncio.create_task(operator.progress.run())]
         log.info("started", extra={"objects": sum(len(operator.store.all(kind)) for kind in PARENTS)})
         registry = kopf_shell.build_registry(operator.seen, operator.resync.trouble, kubeconfig)
-        shell = asyncio.create_task(kopf_shell.run(registry, settings.health_port, None))
+        shell = asyncio.create_task(kopf_shell.run(registry, settings.health_port))
         try:
             done, _ = await asyncio.wait([shell, *tasks], return_when=asyncio.FIRST_COMPLETED)
             for task in done:

@@ -16,7 +16,7 @@ class StageError(Exception):
 
 
 class InputRefused(StageError):  # noqa: N818 - a finding about the input
-    """Reasons: those of docs/spec/distillationjob, e.g. MissingColumn, UnknownLabel, WeightsCorrupt."""
+    """Reasons: those of docs/distillationjob.md, e.g. MissingColumn, UnknownLabel, WeightsCorrupt."""
 
 
 class Interrupted(StageError):  # noqa: N818 - no fault
