@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from api import kubectl
+from chart_render import NAMESPACE, RELEASE, Helm
 from controlplane import ControlPlane
 from kubelet import Kubelet
 from kubernetes import client, config
 from stage_results import job_spec
+from tools import ensure_tools
 from waiting import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +48,23 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
 @pytest.fixture(scope="session")
 def api(plane: ControlPlane) -> client.ApiClient:
     return config.new_client_from_config(str(plane.kubeconfig))
+
+
+@pytest.fixture(scope="session")
+def operator_kubeconfig(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The operator as the chart's own ServiceAccount: a permission that the chart forgets breaks these tests."""
+    folder, tools = tmp_path_factory.mktemp("account"), ensure_tools()
+    kinds = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding")
+    roles = [manifest for manifest in Helm(folder).template() if manifest["kind"] in kinds]
+    kubectl(tools, plane.kubeconfig, "create", "namespace", NAMESPACE)
+    kubectl(tools, plane.kubeconfig, "apply", "-f", "-", stdin=yaml.safe_dump_all(roles))
+    token = kubectl(tools, plane.kubeconfig, "-n", NAMESPACE, "create", "token", RELEASE, "--duration=6h").strip()
+    content = yaml.safe_load(plane.kubeconfig.read_text())
+    for user in content["users"]:
+        user["user"] = {"token": token}
+    path = folder / "kubeconfig"
+    path.write_text(yaml.safe_dump(content))
+    return path
 
 
 @pytest.fixture
@@ -90,8 +111,8 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def operator(plane: ControlPlane, tmp_path: Path) -> Iterator[OperatorProcess]:
-    operator = OperatorProcess(plane.kubeconfig, tmp_path)
+def operator(operator_kubeconfig: Path, tmp_path: Path) -> Iterator[OperatorProcess]:
+    operator = OperatorProcess(operator_kubeconfig, tmp_path)
     operator.start()
     yield operator
     if operator.process is not None and operator.process.poll() is None:

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from tools import tools_directory
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm/distillery"
 RELEASE, NAMESPACE = "distillery", "distillery-system"
 
