@@ -6,12 +6,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from . import GROUP, VERSION
-from .distillationjob import DistillationJobSpec, DistillationJobStatus
+from .distillationjob import DistillationJobSpec
+from .distillationjob_status import DistillationJobStatus
 from .distilledmodel import DistilledModelSpec, DistilledModelStatus
-from .schema import rules
+from .schema import OBJECT_NAME, OBJECT_NAME_FIX, OBJECT_NAME_LIMIT, rules
 
-# Child names are `<name>-<8 hex>-<stage>-<attempt>`: 63 characters less the longest tail.
-NAME_LIMIT = 40
 KEPT = (
     "type", "description", "default", "enum", "pattern", "minimum", "maximum", "minLength", "maxLength",
     "minItems", "maxItems", "minProperties", "maxProperties", "required", "format",
@@ -87,8 +86,8 @@ def definition(
     status = {**status, "default": {"observedGeneration": -1}}
     name_rule = rules(
         (
-            f"self.metadata.name.size() <= {NAME_LIMIT} && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
-            f"metadata.name: use at most {NAME_LIMIT} lower-case letters, digits and dashes, starting with a letter",
+            f"self.metadata.name.size() <= {OBJECT_NAME_LIMIT} && self.metadata.name.matches('{OBJECT_NAME}')",
+            f"metadata.name: {OBJECT_NAME_FIX}",
         )
     )
     schema = {

@@ -83,7 +83,6 @@ class EvaluateRun(StageRun):
     artifact: ArtifactRef
     incumbent: ArtifactRef | None = None
     gate: GateSpec
-    gate_hash: Digest
 
 
 class ServeRun(Model):

@@ -44,6 +44,20 @@ Name = Annotated[
         ),
     ),
 ]
+# Child names are `<name>-<8 hex>-<stage>-<attempt>`: 63 characters less the longest tail.
+OBJECT_NAME_LIMIT = 40
+OBJECT_NAME = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
+OBJECT_NAME_FIX = f"use at most {OBJECT_NAME_LIMIT} lower-case letters, digits and dashes, starting with a letter"
+ObjectName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=253,  # the rule says the length; a lower limit here would hide the sentence
+        json_schema_extra=rules(
+            (f"self.size() <= {OBJECT_NAME_LIMIT} && self.matches('{OBJECT_NAME}')", OBJECT_NAME_FIX)
+        ),
+    ),
+]
 Digest = Annotated[
     str,
     Field(

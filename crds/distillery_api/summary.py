@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .distillationjob import VerdictStatus
+from .distillationjob_status import VerdictStatus
 from .schema import Digest, Model
 
 LIMIT = 4096

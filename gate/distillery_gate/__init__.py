@@ -3,7 +3,7 @@
 from .decision import decide
 from .errors import GateError, GateInputError
 from .inputs import EvaluationItems
-from .policy import Gate, gate_hash
+from .policy import Gate
 from .verdict import Accuracy, Comparison, Criterion, Outcome, Verdict
 
 __all__ = [
@@ -17,5 +17,4 @@ __all__ = [
     "Outcome",
     "Verdict",
     "decide",
-    "gate_hash",
 ]

@@ -1,7 +1,5 @@
-"""What a gate asks for, and the hash by which a verdict names it."""
+"""What a gate asks for."""
 
-import hashlib
-import json
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,10 +25,3 @@ class Gate(BaseModel):
     min_retention: Annotated[float, MIN_RETENTION]
     incumbent_margin: Annotated[float, INCUMBENT_MARGIN] = 0.0
     level: Annotated[float, LEVEL] = 0.05
-
-
-def gate_hash(gate: Gate) -> str:
-    """`sha256:<64 hex>` of the gate's canonical JSON, defaults written out."""
-    fields = gate.model_dump(by_alias=True)
-    text = json.dumps(fields, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()

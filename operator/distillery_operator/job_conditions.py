@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from distillery_api.distillationjob import STAGES, StageStatus
+from distillery_api.distillationjob import STAGES
+from distillery_api.distillationjob_status import StageStatus
 from distillery_api.schema import Condition
 
 from .conditions import Wanted, merged

@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from distillery_api.distillationjob import (
-    STAGES,
+from distillery_api.distillationjob import STAGES, DistillationJobSpec
+from distillery_api.distillationjob_status import (
     Artifacts,
-    DistillationJobSpec,
     DistillationJobStatus,
     Progress,
     Resolved,

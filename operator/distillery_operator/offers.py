@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from distillery_api.distillationjob import DistillationJobSpec, DistillationJobStatus
+from distillery_api.distillationjob import DistillationJobSpec
+from distillery_api.distillationjob_status import DistillationJobStatus
 from distillery_api.distilledmodel import DecisionStatus, DistilledModelSpec, RevisionStatus
 
 from .job_plan import gate_failure
-from .resolve import effective_gate, gate_hash
+from .resolve import effective_gate
 
 HISTORY = 20  # decisions kept in status
 
@@ -75,7 +76,7 @@ def refusal(spec: DistilledModelSpec, active: RevisionStatus | None, offer: Offe
         return "Rejected", "NoVerdict", "the job ended without a verdict"
     if offer.spec.task != spec.task:
         return "Held", "InterfaceChanged", f"the job's task is {offer.spec.task}, the model's is {spec.task}"
-    if verdict.gate_hash != gate_hash(effective_gate(offer.spec.gate, spec.promotion.gate)):
+    if verdict.gate_hash != effective_gate(offer.spec.gate, spec.promotion.gate).hash:
         return (
             "Held",
             "GateChanged",

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 import aiohttp
-from distillery_api.distillationjob import Progress
+from distillery_api.distillationjob_status import Progress
 from distillery_api.run import PROGRESS_PORT
 from distillery_api.schema import Model
 

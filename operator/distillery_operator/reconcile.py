@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from distillery_api.distillationjob import Progress
+from distillery_api.distillationjob_status import Progress
 from distillery_api.summary import Failure
 from pydantic import ValidationError
 

@@ -1,7 +1,8 @@
 """Spec and chart defaults to the snapshot that runs."""
 
 from distillery_api.digests import digest_of
-from distillery_api.distillationjob import DistillationJobSpec, GateSpec, Resolved, ResolvedImages
+from distillery_api.distillationjob import DistillationJobSpec, GateSpec
+from distillery_api.distillationjob_status import Resolved, ResolvedImages
 from distillery_api.distilledmodel import DistilledModelSpec
 
 from .settings import Settings
@@ -15,11 +16,6 @@ def effective_gate(job: GateSpec, model: GateSpec | None) -> GateSpec:
         min_retention=max(job.min_retention, model.min_retention),
         incumbent_margin=min(job.incumbent_margin, model.incumbent_margin),
     )
-
-
-def gate_hash(gate: GateSpec) -> str:
-    """The gate's identity: it stands in the job's snapshot, in the verdict and on the model."""
-    return digest_of(gate.dump())
 
 
 def resolve(spec: DistillationJobSpec, model: DistilledModelSpec | None, settings: Settings) -> Resolved:
@@ -43,5 +39,5 @@ def resolve(spec: DistillationJobSpec, model: DistilledModelSpec | None, setting
         images=images,
         gpu_resource=settings.gpu_resource,
         gate=gate,
-        gate_hash=gate_hash(gate),
+        gate_hash=gate.hash,
     )

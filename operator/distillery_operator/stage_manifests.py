@@ -3,7 +3,8 @@
 from typing import Any
 
 from distillery_api.digests import canonical
-from distillery_api.distillationjob import Artifacts, DistillationJobSpec, ModelSource, Resolved
+from distillery_api.distillationjob import DistillationJobSpec, ModelSource
+from distillery_api.distillationjob_status import Artifacts, Resolved
 from distillery_api.exits import PERMANENT
 from distillery_api.pods import EvaluateStage
 from distillery_api.run import (
@@ -55,7 +56,7 @@ def build_run(
         return CompressRun(**common, **keys)
     return EvaluateRun(
         **common, student_key=made.student_key or "", incumbent=incumbent,
-        gate=resolved.gate, gate_hash=resolved.gate_hash,
+        gate=resolved.gate,
         artifact=ArtifactRef(uri=made.artifact_uri or "", digest=made.artifact_digest or ""),
     )  # fmt: skip
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from distillery_api.distillationjob import DistillationJobSpec, DistillationJobStatus, Progress
+from distillery_api.distillationjob import DistillationJobSpec
+from distillery_api.distillationjob_status import DistillationJobStatus, Progress
 from distillery_api.distilledmodel import DistilledModelSpec, DistilledModelStatus
 from distillery_api.run import JobRef
 from distillery_api.summary import Failure

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from distillery_api.distillationjob import CriterionStatus
+from distillery_api.distillationjob_status import CriterionStatus
 from distillery_api.summary import CompressResult, LabelResult, PreflightResult, TrainResult
 
 NAMES = ("teacher", "labels", "student", "artifact", "interface", "report", "incumbent")

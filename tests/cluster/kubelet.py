@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from distillery_api.distillationjob import VerdictStatus
+from distillery_api.distillationjob_status import VerdictStatus
 from distillery_api.run import RUN, RUN_ANNOTATION, EvaluateRun, Run
 from distillery_api.summary import Failure, Summary
 from kubernetes import client
@@ -19,7 +19,7 @@ MANAGED = "app.kubernetes.io/managed-by=distillery"
 def verdict_for(run: EvaluateRun, result: str = "Pass") -> VerdictStatus:
     """A verdict on what the run asks about."""
     return VerdictStatus(
-        result=result, criteria=[criterion(result)], gate_hash=run.gate_hash, artifact_digest=run.artifact.digest,
+        result=result, criteria=[criterion(result)], gate_hash=run.gate.hash, artifact_digest=run.artifact.digest,
         incumbent_digest=run.incumbent.digest if run.incumbent else None,
         report_uri=f"{run.storage}/evaluations/{run.job.uid}/{run.attempt}/report.json",
         report_digest=DIGESTS["report"],

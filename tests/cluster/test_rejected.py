@@ -12,7 +12,8 @@ import yaml
 from conftest import ROOT, Namespace
 from controlplane import ControlPlane
 from distillery_api.crd import distillationjobs, distilledmodels
-from distillery_api.distillationjob import DistillationJobSpec, DistillationJobStatus
+from distillery_api.distillationjob import DistillationJobSpec
+from distillery_api.distillationjob_status import DistillationJobStatus
 from distillery_api.distilledmodel import DistilledModelSpec, DistilledModelStatus
 from distillery_api.schema import Model
 from kubernetes import client

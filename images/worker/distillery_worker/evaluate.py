@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from distillery_api.artifact import ArtifactManifest
 from distillery_api.digests import digest_bytes, digest_files
-from distillery_api.distillationjob import Measured, VerdictStatus
+from distillery_api.distillationjob_status import Measured, VerdictStatus
 from distillery_api.run import ArtifactRef, EvaluateRun
 from distillery_engine import Batch, TextClassifier, TextTokenizer
 from distillery_gate import EvaluationItems, Gate, GateError, Verdict, decide
@@ -20,11 +20,11 @@ from .compress import published_record
 from .context import Context
 from .data import Rows, load_rows
 from .errors import InputRefused
-from .latency import measure, teacher_in_engine
+from .latency import in_engine, measure
 from .records import TrainRecord, fetch_model, student_prefix
 from .report import Content, Report
 from .students import count_parameters, load_student
-from .teachers import TeacherFolder, fetch_teacher, load_teacher, predict
+from .teachers import TOKENIZER, TeacherFolder, fetch_teacher, load_teacher, predict
 
 BATCH = 64
 REPORT, ITEMS = "report.json", "items.parquet"
@@ -37,9 +37,9 @@ class Candidate:
 
     predictions: list[str]
     digest: str
-    parameters: int | None = None
-    p50_ms: float | None = None
-    p99_ms: float | None = None
+    parameters: int
+    p50_ms: float
+    p99_ms: float
 
 
 @dataclass
@@ -83,7 +83,7 @@ def evaluate(run: EvaluateRun, context: Context) -> VerdictStatus:
     context.progress.start(len(test.texts) * count, "answers")
     score_student(evaluation, manifest)
     score_teacher(evaluation, manifest, teacher)
-    score_control(evaluation, record, student_prefix(storage, run.student_key))
+    score_control(evaluation, manifest, record, student_prefix(storage, run.student_key))
     score_incumbent(evaluation, run.incumbent)
     return publish(evaluation, target, record, judge(evaluation))
 
@@ -126,21 +126,23 @@ def score_teacher(evaluation: Evaluation, manifest: ArtifactManifest, teacher: T
     """The teacher in torch; its latency in the student's engine."""
     model = load_teacher(teacher, evaluation.run.teacher.uri)
     names = evaluation.answers(teacher.tokenizer(), lambda batch: predict(model, batch), teacher.labels)
-    engine = teacher_in_engine(model, teacher, manifest, evaluation.context.folder("teacher-onnx"))
+    engine = in_engine(model, teacher.path / TOKENIZER, manifest, evaluation.context.folder("teacher-onnx"))
     p50, p99 = measure(engine, evaluation.test.texts)
     evaluation.models["teacher"] = Candidate(names, teacher.digest, count_parameters(model), p50, p99)
 
 
-def score_control(evaluation: Evaluation, record: TrainRecord, student: Prefix) -> None:
-    """The control in torch, if the job trained one."""
+def score_control(evaluation: Evaluation, manifest: ArtifactManifest, record: TrainRecord, student: Prefix) -> None:
+    """The control in torch, if the job trained one; its latency in the student's engine."""
     if record.control is None:
         return
     folder = fetch_model(student, record.control, evaluation.context.folder("control"))
     model, limits = load_student(folder), record.preprocessing
     tokenizer = TextTokenizer(folder / limits.tokenizer, limits.max_length, limits.pad_token_id)
     names = evaluation.answers(tokenizer, lambda batch: predict(model, batch), record.labels)
+    engine = in_engine(model, folder / limits.tokenizer, manifest, evaluation.context.folder("control-onnx"))
+    p50, p99 = measure(engine, evaluation.test.texts)
     digest = digest_files(record.control.files)
-    evaluation.models["control"] = Candidate(names, digest, record.control.parameters)
+    evaluation.models["control"] = Candidate(names, digest, record.control.parameters, p50, p99)
 
 
 def score_incumbent(evaluation: Evaluation, incumbent: ArtifactRef | None) -> None:
@@ -151,7 +153,8 @@ def score_incumbent(evaluation: Evaluation, incumbent: ArtifactRef | None) -> No
     manifest = fetch_artifact(incumbent.uri, incumbent.digest, folder)
     engine = TextClassifier(folder, manifest, evaluation.context.threads)
     names = evaluation.answers(engine.tokenizer, engine.run, engine.labels)
-    evaluation.models["incumbent"] = Candidate(names, incumbent.digest, manifest.parameters)
+    p50, p99 = measure(TextClassifier(folder, manifest, threads=1), evaluation.test.texts)
+    evaluation.models["incumbent"] = Candidate(names, incumbent.digest, manifest.parameters, p50, p99)
 
 
 def judge(evaluation: Evaluation) -> Verdict:
@@ -189,7 +192,7 @@ def publish(evaluation: Evaluation, target: Prefix, record: TrainRecord, verdict
         training=training_facts(record),
         items=Content(uri=f"{target.uri}/{ITEMS}", digest=digest_bytes(items)),
         gate=run.gate,
-        gate_hash=run.gate_hash,
+        gate_hash=run.gate.hash,
         verdict=verdict,
         measured=measured(models, verdict),
     )

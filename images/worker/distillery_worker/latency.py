@@ -10,7 +10,6 @@ from distillery_engine import TextClassifier
 from transformers import PreTrainedModel
 
 from .onnx_export import export_onnx
-from .teachers import TOKENIZER, TeacherFolder
 
 ITEMS = 200
 WARM_UP = 20
@@ -29,10 +28,8 @@ def measure(classifier: TextClassifier, texts: Sequence[str]) -> tuple[float, fl
     return float(np.percentile(times, 50)), float(np.percentile(times, 99))
 
 
-def teacher_in_engine(
-    model: PreTrainedModel, teacher: TeacherFolder, student: ArtifactManifest, folder: Path
-) -> TextClassifier:
-    """The teacher as ONNX in a scratch folder, for a fair comparison: same engine, same tokenizer, one thread."""
+def in_engine(model: PreTrainedModel, tokenizer: Path, student: ArtifactManifest, folder: Path) -> TextClassifier:
+    """Another model as ONNX in a scratch folder, to be timed as the student is: same engine and limits, one thread."""
     export_onnx(model, folder / student.model)
-    (folder / student.preprocessing.tokenizer).write_bytes((teacher.path / TOKENIZER).read_bytes())
+    (folder / student.preprocessing.tokenizer).write_bytes(tokenizer.read_bytes())
     return TextClassifier(folder, student, threads=1)

@@ -5,6 +5,7 @@ import math
 import pytest
 from distillery_api.artifact import ArtifactManifest, Preprocessing, Provenance
 from distillery_api.digests import canonical, digest_bytes, digest_files, digest_of
+from distillery_api.distillationjob import GateSpec
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -69,3 +70,14 @@ def test_the_interface_does_not_change_with_weights_or_origin():
 
 def test_a_manifest_is_read_back_as_it_was_written():
     assert ArtifactManifest.model_validate_json(canonical(manifest().dump())) == manifest()
+
+
+def test_a_gate_is_named_by_its_values_with_defaults_written_out():
+    # sha256 of {"incumbentMargin":0.01,"minRetention":0.95}
+    assert GateSpec().hash == "sha256:7b0358cc4379d7658e978749d10aa6e2a2913625619b76886fced9148933efa5"
+    assert GateSpec(min_retention=0.95, incumbent_margin=0.01).hash == GateSpec().hash
+
+
+@pytest.mark.parametrize("other", [{"min_retention": 0.96}, {"incumbent_margin": 0.02}], ids=str)
+def test_every_value_of_a_gate_changes_its_name(other: dict[str, float]):
+    assert GateSpec.model_validate(other).hash != GateSpec().hash

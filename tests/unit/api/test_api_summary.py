@@ -1,7 +1,7 @@
 """The termination message of a stage: never over 4,096 bytes, and read back without trust."""
 
 import pytest
-from distillery_api.distillationjob import Measured, VerdictStatus
+from distillery_api.distillationjob_status import Measured, VerdictStatus
 from distillery_api.summary import LIMIT, CompressResult, Failure, LabelResult, Summary, TrainResult, parse
 from stage_results import DIGESTS, RESULTS, criterion
 

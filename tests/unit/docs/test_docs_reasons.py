@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from distillery_api.distillationjob import StageStatus
+from distillery_api.distillationjob_status import StageStatus
 from docs_markdown import DOCS, ROOT, first_column
 
 REASON = re.compile(r"^[A-Z][a-z]+[A-Za-z]*$")

@@ -3,7 +3,7 @@
 import copy
 from typing import Any
 
-from distillery_api.distillationjob import VerdictStatus
+from distillery_api.distillationjob_status import VerdictStatus
 from distillery_api.exits import PERMANENT
 from distillery_api.summary import Failure, Summary
 from distillery_operator.job_plan import plan_job

@@ -3,12 +3,12 @@
 import copy
 from typing import Any
 
-from distillery_api.distillationjob import VerdictStatus
+from distillery_api.distillationjob_status import VerdictStatus
 from distillery_api.distilledmodel import DistilledModelSpec
 from distillery_operator.model_plan import plan_model
 from distillery_operator.names import AUTOSCALER, DEPLOYMENT, JOB, MODEL, POD, SERVICE
 from distillery_operator.plans import Apply, Create, Delete, Merge, Plan
-from distillery_operator.resolve import effective_gate, gate_hash
+from distillery_operator.resolve import effective_gate
 from distillery_operator.store import Store
 from distillery_operator.views import model_view
 from job_world import NAMESPACE, SETTINGS
@@ -68,7 +68,7 @@ class ModelWorld:
         spec = DistilledModelSpec.model_validate(self.held["spec"])
         gate = effective_gate(changes.pop("gate", spec.promotion.gate), spec.promotion.gate)
         verdict = VerdictStatus(
-            result=result, criteria=[criterion(result)], gate_hash=gate_hash(gate), artifact_digest=digest(artifact),
+            result=result, criteria=[criterion(result)], gate_hash=gate.hash, artifact_digest=digest(artifact),
             incumbent_digest=digest(incumbent) if incumbent else None, **REPORT,
         )  # fmt: skip
         artifacts = {

@@ -1,7 +1,7 @@
 """Progress adds up over pods and is written at steps that are worth it."""
 
 import pytest
-from distillery_api.distillationjob import Progress
+from distillery_api.distillationjob_status import Progress
 from distillery_operator.progress import Report, summed, worth_a_write
 
 

@@ -9,7 +9,8 @@ import micro
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from distillery_api.distillationjob import VerdictStatus
+from distillery_api.distillationjob import GateSpec
+from distillery_api.distillationjob_status import VerdictStatus
 from distillery_api.summary import PreflightResult
 from distillery_engine import TextClassifier
 from distillery_storage import fetch_artifact, open_prefix
@@ -27,7 +28,6 @@ from distillery_worker.train import train
 from safetensors.torch import load_file
 
 GATE = {"minRetention": 0.8, "incumbentMargin": 0.05}
-GATE_HASH = "sha256:" + "0" * 64
 
 
 class Pipeline:
@@ -58,7 +58,6 @@ class Pipeline:
             self.source,
             self.storage,
             artifact=artifact,
-            gateHash=GATE_HASH,
             **{"studentKey": self.keys.student_key, "gate": GATE} | fields,
         )
         return evaluate(run, self.context)
@@ -191,7 +190,8 @@ def test_the_whole_run_ends_in_a_verdict_that_can_be_taken_again(pipeline: Pipel
     assert {model.name for model in verdict.measured} == {"teacher", "student", "incumbent", "control"}
     student = next(model for model in verdict.measured if model.name == "student")
     assert student.parameters == trained.parameters
-    assert student.p50_ms is not None
+    assert all(model.p50_ms is not None for model in verdict.measured)
+    assert verdict.gate_hash == GateSpec.model_validate(GATE).hash
     assert verdict.artifact_digest == verdict.incumbent_digest == made.artifact_digest
 
     report = json.loads(Path(verdict.report_uri.removeprefix("file://")).read_text())
