@@ -93,7 +93,7 @@ class Embedded:
         environment = {**os.environ, **self.env, **self.credentials(), "HF_HUB_OFFLINE": "1", "PYTHONPATH": ours}
         subprocess.run(
             [sys.executable, ROOT / "examples/wordnet/prepare.py", "--size", size, "--upload", uri],
-            env=environment, check=True, stdout=sys.stderr,
+            env=environment, check=True, stdout=subprocess.DEVNULL,  # the path; what it is doing is on stderr
         )  # fmt: skip
 
 

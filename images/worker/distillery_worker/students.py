@@ -5,12 +5,33 @@ from pathlib import Path
 
 import torch
 from distillery_api.distillationjob import StudentConfig
-from torch import Tensor
-from transformers import BertConfig, BertForSequenceClassification
+from torch import Tensor, nn
+from transformers import BertConfig, BertModel, BertPreTrainedModel
+from transformers.modeling_outputs import SequenceClassifierOutput
 
 from .errors import InputRefused
 
 EMBEDDING_STD = 0.05  # of the projected teacher embeddings
+
+
+class MeanPooledBert(BertPreTrainedModel):  # type: ignore[misc]  # transformers decorates it away
+    """A BERT encoder and a linear layer on the mean of its token vectors.
+
+    Not on the first token's: a student of few layers gathers too little there (docs/decisions/009-mean-pooling.md).
+    """
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__(config)
+        self.bert = BertModel(config, add_pooling_layer=False)
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.post_init()
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SequenceClassifierOutput:
+        """Logits [batch, labels] of int64 [batch, seq]; attention_mask is 0 on padding."""
+        tokens = self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        weights = attention_mask.unsqueeze(-1).to(tokens.dtype)
+        mean = (tokens * weights).sum(dim=1) / weights.sum(dim=1)
+        return SequenceClassifierOutput(logits=self.classifier(mean))
 
 
 def check_student(config: StudentConfig, teacher_hidden: int) -> None:
@@ -31,13 +52,13 @@ def build_student(
     max_length: int,
     pad_token_id: int,
     seed: int,
-) -> BertForSequenceClassification:
+) -> MeanPooledBert:
     """An untrained student; the same arguments give the same weights.
 
     teacher_embeddings: [vocabulary, teacher hidden]
     """
     torch.manual_seed(seed)
-    model = BertForSequenceClassification(
+    model = MeanPooledBert(
         BertConfig(
             vocab_size=teacher_embeddings.shape[0],
             hidden_size=config.hidden_size,
@@ -69,12 +90,13 @@ def project(embeddings: Tensor, rank: int) -> Tensor:
     return scaled.float()
 
 
-def load_student(folder: Path) -> BertForSequenceClassification:
+def load_student(folder: Path) -> MeanPooledBert:
     """A trained student, in evaluation mode."""
-    model: BertForSequenceClassification = BertForSequenceClassification.from_pretrained(
+    model: MeanPooledBert = MeanPooledBert.from_pretrained(
         folder, use_safetensors=True, local_files_only=True, dtype=torch.float32
     )
-    return model.eval()
+    model.eval()
+    return model
 
 
 def count_parameters(model: torch.nn.Module) -> int:

@@ -13,7 +13,6 @@ from distillery_engine import TextTokenizer
 from distillery_storage import Prefix, open_prefix
 from distillery_storage.folders import file_digest
 from torch import Tensor
-from transformers import BertForSequenceClassification
 
 from .checkpoints import Checkpoints
 from .context import Context
@@ -21,7 +20,7 @@ from .data import load_rows
 from .fitting import Fit, Schedule
 from .label_store import LabelStore
 from .records import ModelRecord, TrainRecord, publish_record, read_record, student_prefix
-from .students import build_student, count_parameters
+from .students import MeanPooledBert, build_student, count_parameters
 from .teachers import TOKENIZER, TOKENIZER_CONFIG, TeacherFolder, fetch_teacher, load_teacher
 from .training_data import Split, collect
 
@@ -53,7 +52,7 @@ class Training:
             seed=training.seed,
         )
 
-    def fresh_model(self) -> BertForSequenceClassification:
+    def fresh_model(self) -> MeanPooledBert:
         """Student and control start from the same weights, so that only the labels tell them apart."""
         return build_student(
             self.run.student.config,

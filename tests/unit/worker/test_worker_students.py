@@ -1,10 +1,12 @@
 """The student: its size, and embeddings that start from the teacher's."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from distillery_api.distillationjob import StudentConfig
 from distillery_worker.errors import InputRefused
-from distillery_worker.students import EMBEDDING_STD, build_student, check_student, project
+from distillery_worker.students import EMBEDDING_STD, build_student, check_student, load_student, project
 
 CONFIG = StudentConfig(hidden_size=8, layers=1, attention_heads=2, intermediate_size=8)
 
@@ -25,6 +27,20 @@ def test_a_seed_fixes_every_weight() -> None:
 
     assert torch.equal(build(1), build(1))
     assert not torch.equal(build(1), build(2))
+
+
+def test_padding_changes_no_answer() -> None:
+    model = build_student(CONFIG, ["a", "b"], torch.eye(20), max_length=6, pad_token_id=0, seed=0).eval()
+    short = model(input_ids=torch.tensor([[3, 4]]), attention_mask=torch.ones(1, 2, dtype=torch.int64)).logits
+    padded = model(input_ids=torch.tensor([[3, 4, 7, 7]]), attention_mask=torch.tensor([[1, 1, 0, 0]])).logits
+    assert torch.allclose(short, padded, atol=1e-6)
+
+
+def test_a_saved_student_answers_as_before(tmp_path: Path) -> None:
+    model = build_student(CONFIG, ["a", "b"], torch.eye(20), max_length=6, pad_token_id=0, seed=0).eval()
+    model.save_pretrained(tmp_path)
+    row = {"input_ids": torch.tensor([[3, 4]]), "attention_mask": torch.ones(1, 2, dtype=torch.int64)}
+    assert torch.equal(load_student(tmp_path)(**row).logits, model(**row).logits)
 
 
 def test_random_embeddings_leave_the_teacher_out() -> None:

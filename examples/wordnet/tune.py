@@ -1,0 +1,102 @@
+"""Compares learning rates by what students and controls score on dev.parquet: rows that no job of the example reads.
+
+    python examples/wordnet/tune.py FOLDER [--learning-rate 0.0015 ...] [--seed 0 ...] [--workdir DIR]
+
+FOLDER is what prepare.py printed. Each combination runs the worker's own preflight, label and train stages, with
+student and control at this rate and the rest as in job.yaml, and prints one JSON object. Soft labels and trained models
+stay in the workdir and are reused, as they are in a cluster: an interrupted comparison goes on where it was.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from distillery_api.distillationjob import Columns, Control, Dataset, DistillationJobSpec, ModelSource
+from distillery_api.run import JobRef, LabelRun, PreflightRun, TrainRun
+from distillery_engine import TextTokenizer
+from distillery_storage import Prefix, open_prefix
+from distillery_worker.context import Context, usable_threads
+from distillery_worker.data import load_rows
+from distillery_worker.devices import best_device
+from distillery_worker.fitting import accuracy
+from distillery_worker.label import label
+from distillery_worker.preflight import preflight
+from distillery_worker.records import ModelRecord, TrainRecord, fetch_model, read_record, student_prefix
+from distillery_worker.stages import configure_libraries
+from distillery_worker.students import load_student
+from distillery_worker.train import train
+from distillery_worker.training_data import Examples
+
+JOB = Path(__file__).with_name("job.yaml")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--learning-rate", type=float, nargs="+", default=[0.001, 0.0015, 0.002, 0.003, 0.005])
+    parser.add_argument("--seed", type=int, nargs="+", default=[0])
+    parser.add_argument("--workdir", type=Path, default=Path("build/tune"))
+    arguments = parser.parse_args()
+    configure_libraries(usable_threads())
+    for seed in arguments.seed:
+        for rate in arguments.learning_rate:
+            print(json.dumps(compare(arguments.folder.resolve(), arguments.workdir.resolve(), rate, seed)), flush=True)
+
+
+def compare(folder: Path, workdir: Path, rate: float, seed: int) -> dict[str, Any]:
+    """Train student and control; their accuracies on the dev rows, and what both cost."""
+    (workdir / "storage").mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        context = Context(workdir=Path(scratch), threads=usable_threads())
+        student, record = trained(folder, f"file://{workdir}/storage", context, rate, seed)
+        models = {"student": record.student, "control": record.control}
+        scores = {
+            name: on_dev(folder, fetch_model(student, model, context.folder(f"dev/{name}")), record, context)
+            for name, model in models.items()
+            if model
+        }
+        return {"learning_rate": rate, "seed": seed, **scores, "cpu_seconds": cpu_seconds(models)}
+
+
+def trained(folder: Path, storage: str, context: Context, rate: float, seed: int) -> tuple[Prefix, TrainRecord]:
+    """Run the stages up to train, or find what they made before; the student's prefix and its record."""
+    spec = DistillationJobSpec.model_validate(yaml.safe_load(JOB.read_text())["spec"])
+    changes = {"learning_rate": rate, "seed": seed, "control": Control(learning_rate=rate)}
+    recipe: dict[str, Any] = {
+        "student": spec.student, "objective": spec.objective, "training": spec.training.model_copy(update=changes)
+    }  # fmt: skip
+    common: dict[str, Any] = {
+        "job": JobRef(namespace="local", name="tune", uid=f"{rate}-{seed}"), "attempt": 1, "storage": storage,
+        "teacher": ModelSource(uri=f"file://{folder}/teacher"), "soft_labels": spec.soft_labels,
+        "dataset": Dataset(**{name: f"file://{folder}/{name}.parquet" for name in ("train", "unlabelled", "test")}),
+    }  # fmt: skip
+    found = preflight(PreflightRun(**common, **recipe), context)
+    if found.missing_rows:
+        label(LabelRun(**common, labels_key=found.labels_key), context)
+    train(TrainRun(**common, **recipe, labels_key=found.labels_key, student_key=found.student_key), context)
+    student = student_prefix(open_prefix(storage), found.student_key)
+    record = read_record(student)
+    assert record is not None  # noqa: S101 - train has published it
+    return student, record
+
+
+def on_dev(folder: Path, model: Path, record: TrainRecord, context: Context) -> float:
+    """Accuracy of a trained model on the dev rows."""
+    rows = load_rows(f"file://{folder}/dev.parquet", "dev", Columns(), record.labels, context.folder("dev"))
+    limits, gold = record.preprocessing, torch.tensor(rows.labels)
+    tokenizer = TextTokenizer(model / limits.tokenizer, limits.max_length, limits.pad_token_id)
+    examples = Examples(tokenizer.ids(rows.texts), gold, torch.empty(len(gold), 0))
+    return round(accuracy(load_student(model).to(best_device()), examples, tokenizer), 4)
+
+
+def cpu_seconds(models: dict[str, ModelRecord | None]) -> dict[str, int]:
+    """Of each model's training."""
+    return {name: round(model.cpu_seconds) for name, model in models.items() if model}
+
+
+if __name__ == "__main__":
+    main()
