@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from . import GROUP, VERSION
-from .distillationjob import DistillationJobSpec
+from .distillationjob import MUTABLE, DistillationJobSpec
 from .distillationjob_status import DistillationJobStatus
 from .distilledmodel import DistilledModelSpec, DistilledModelStatus
 from .schema import OBJECT_NAME, OBJECT_NAME_FIX, OBJECT_NAME_LIMIT, rules
@@ -119,15 +119,18 @@ def definition(
     }  # fmt: skip
 
 
+def immutable(name: str, required: bool) -> tuple[str, str, str]:
+    """A rule that keeps a field of the spec as it was created."""
+    same = f"self.{name} == oldSelf.{name}"
+    both = f"has(self.{name}) == has(oldSelf.{name}) && (!has(self.{name}) || {same})"
+    message = f"{name} is immutable: apply another job under another name; it reuses the soft labels"
+    return same if required else both, message, f".{name}"
+
+
 def distillationjobs() -> dict[str, Any]:
     """The CRD of DistillationJob."""
     spec = schema_of(DistillationJobSpec)
-    spec |= rules(
-        (
-            "self == oldSelf",
-            "spec is immutable: apply another job under another name; it reuses the soft labels",
-        )
-    )
+    spec |= rules(*(immutable(name, name in spec["required"]) for name in spec["properties"] if name not in MUTABLE))
     columns = [
         column("Stage", condition("Reconciling", "reason")),
         column("Ready", condition("Ready", "status")),

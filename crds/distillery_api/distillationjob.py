@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from . import GROUP
 from .digests import digest_of
 from .pods import EvaluateStage, Stage
 from .schema import URI_RULES, Digest, Model, Name, ObjectName, Uri, rules
@@ -190,9 +191,64 @@ class StagesSpec(Model):
     evaluate: EvaluateStage = EvaluateStage()
 
 
-class DistillationJobSpec(Model):
-    """The whole request. Immutable: another experiment is another job, and shares the soft labels."""
+class Limits(Model):
+    """What the run may use up."""
 
+    gpu_seconds: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=10**9,
+            description="GPUs times seconds of their running pods, all stages together; the job fails at it.",
+        ),
+    ]
+
+
+OUR_CONTROLLER = f"{GROUP}/operator"
+MUTABLE = ("suspend", "priorityClassName", "queuePriorityClassName", "limits", "ttlSecondsAfterFinished")
+ControllerName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=253,
+        json_schema_extra=rules(
+            (
+                "self.matches('^[a-z0-9.-]+/[A-Za-z0-9._-]+$')",
+                f"write domain/name, such as {OUR_CONTROLLER} or kueue.x-k8s.io/multikueue",
+            )
+        ),
+    ),
+]
+
+
+class DistillationJobSpec(Model):
+    """The whole request. Immutable but for MUTABLE: another experiment is another job, with the same soft labels."""
+
+    suspend: Annotated[
+        bool, Field(description="Ends the running attempt and keeps its work; false goes on with the next attempt.")
+    ] = False
+    managed_by: (
+        Annotated[
+            ControllerName,
+            Field(description=f"The controller that runs this job: {OUR_CONTROLLER}, or another that we leave it to."),
+        ]
+        | None
+    ) = None
+    queue_name: Annotated[Name, Field(description="The Kueue LocalQueue that admits each stage's Job.")] | None = None
+    queue_priority_class_name: (
+        Annotated[Name, Field(description="Kueue WorkloadPriorityClass of Jobs that start from now on.")] | None
+    ) = None
+    priority_class_name: Annotated[Name, Field(description="PriorityClass of pods that start from now on.")] | None = (
+        None
+    )
+    limits: Limits | None = None
+    ttl_seconds_after_finished: (
+        Annotated[
+            int,
+            Field(ge=0, le=31536000, description="Deletes the ended job's Jobs and pods after it; never the job."),
+        ]
+        | None
+    ) = None
     task: Literal["text-classification"]
     teachers: Annotated[
         list[Teacher],

@@ -18,11 +18,27 @@ class Progress(Model):
     eta_seconds: int | None = None
 
 
+class Retries(Model):
+    """How often a stage was repeated, by why."""
+
+    infrastructure: int = 0
+    out_of_memory: int = 0
+    image: int = 0
+    lost: int = 0  # results that nobody could read, Jobs deleted by hand, incumbents that changed
+
+
+class Ending(Model):
+    """Why the running attempt is being stopped."""
+
+    reason: Annotated[str, Field(max_length=64)]
+    message: Annotated[str, Field(max_length=1024)]
+
+
 class StageStatus(Model):
     """One stage of the run."""
 
     name: Literal["preflight", "label", "train", "compress", "evaluate"]
-    state: Literal["Pending", "Running", "Done", "Skipped", "Failed"]
+    state: Literal["Pending", "Running", "Suspended", "Done", "Skipped", "Failed"]
     attempt: int = 0
     job_name: Annotated[str, Field(max_length=63)] | None = None
     job_uid: Annotated[str, Field(max_length=64)] | None = None
@@ -30,6 +46,11 @@ class StageStatus(Model):
     finished_at: Annotated[str, Field(max_length=32)] | None = None
     progress: Progress | None = None
     image_id: Annotated[str, Field(max_length=512)] | None = None
+    retries: Retries | None = None
+    ending: Ending | None = None
+    gpu_seconds: float | None = None  # up to gpusSince
+    gpus_in_use: int | None = None
+    gpus_since: Annotated[str, Field(max_length=32)] | None = None
     message: Annotated[str, Field(max_length=1024)] | None = None
 
 

@@ -2,4 +2,5 @@
 
 DONE = 0
 PERMANENT = 65  # EX_DATAERR: the input is wrong, another try gives the same answer
+OUT_OF_MEMORY = 71  # EX_OSERR: more memory, or smaller batches, might mend it
 RETRY = 75  # EX_TEMPFAIL: storage, memory, eviction; the stage resumes where it stopped

@@ -36,6 +36,21 @@ class Resources(Model):
     limits: Annotated[dict[QualifiedKey, Quantity], Field(max_length=16)] = {}
 
 
+class RetrySpec(Model):
+    """How often each kind of failure may repeat a stage. A wrong input and a gate's refusal never do."""
+
+    infrastructure: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=20,
+            description="Pods that crash or lose their storage. Evictions, preemptions and drained nodes do not count.",
+        ),
+    ] = 3
+    out_of_memory: Annotated[int, Field(ge=0, le=20, description="Pods that need more than their memory limit.")] = 0
+    image: Annotated[int, Field(ge=0, le=20, description="Five minutes without the image, counted once.")] = 1
+
+
 class EvaluateStage(Model):
     """Scheduling of the evaluate stage. Its image is the chart's: the verdict must come from known code."""
 
@@ -46,6 +61,21 @@ class EvaluateStage(Model):
     service_account_name: Annotated[Name, Field(description="Needs no API rights; for workload identity.")] | None = (
         None
     )
+    pending_deadline_seconds: (
+        Annotated[
+            int,
+            Field(ge=1, le=31536000, description="From admission until a pod runs; the job fails after it."),
+        ]
+        | None
+    ) = None
+    active_deadline_seconds: (
+        Annotated[
+            int,
+            Field(ge=1, le=31536000, description="From an attempt's first running pod on; the job fails after it."),
+        ]
+        | None
+    ) = None
+    retries: RetrySpec = RetrySpec()
 
 
 class Stage(EvaluateStage):

@@ -9,6 +9,7 @@ from .names import ATTEMPT, STAGE
 from .store import Object
 
 INDEX = "batch.kubernetes.io/job-completion-index"
+NO_IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,21 @@ class Attempt:
     uid: str
     outcome: str  # Running | Complete | Failed
     created_at: str | None = None
+    leaving: bool = False  # it is being deleted
+    suspended: bool = False  # its queue holds it back
+    backoff_limit: int = 0  # pod failures that the Job survives
+    crashed: int = 0  # pods that failed by themselves: evicted, preempted and drained ones are not among them
+    out_of_memory: bool = False  # one of them was killed for its memory
     pods: int = 0
-    active: bool = False  # one of them is running
+    running: int = 0  # pods
+    running_since: str | None = None  # the first of them
+    last_start: str | None = None
+    last_end: str | None = None
     results: dict[int, Summary] = field(default_factory=dict)  # by completion index; 0 for a plain Job
     failure: Failure | None = None  # the worker's own words, or the best that Kubernetes offers
     waiting: tuple[str, str] | None = None  # reason and message of a pod that cannot start
+    waits_for_image: bool = False
+    waiting_since: str | None = None
     started_at: str | None = None
     finished_at: str | None = None
     image: str | None = None
@@ -36,16 +47,29 @@ def observe_attempt(job: Object, pods: Sequence[Object]) -> Attempt:
     conditions = {c["type"]: c for c in job.get("status", {}).get("conditions", ()) if c["status"] == "True"}
     outcome = "Complete" if "Complete" in conditions else "Failed" if "Failed" in conditions else "Running"
     ended = conditions.get("Complete") or conditions.get("Failed") or {}
+    stuck = next((pod for pod in mine if waiting(pod)), None) if outcome == "Running" else None
+    running = [pod for pod in mine if pod.get("status", {}).get("phase") == "Running"]
+    starts = [start for pod in mine if (start := started(pod))]
     return Attempt(
         name=job["metadata"]["name"],
         uid=job["metadata"]["uid"],
         outcome=outcome,
         created_at=job["metadata"].get("creationTimestamp"),
+        leaving="deletionTimestamp" in job["metadata"],
+        suspended=bool(job["spec"].get("suspend")),
+        backoff_limit=job["spec"].get("backoffLimit", 0),
+        crashed=sum(crashed(pod) for pod in mine),
+        out_of_memory=any(terminated(pod).get("reason") == "OOMKilled" for pod in mine),
         pods=len(mine),
-        active=any(pod.get("status", {}).get("phase") == "Running" for pod in mine),
+        running=len(running),
+        running_since=min(starts, default=None),
+        last_start=max(starts, default=None),
+        last_end=max((end["finishedAt"] for pod in mine if "finishedAt" in (end := terminated(pod))), default=None),
         results=results(mine),
         failure=failure(mine, ended) if outcome == "Failed" else None,
-        waiting=waiting(mine) if outcome == "Running" else None,
+        waiting=waiting(stuck) if stuck else None,
+        waits_for_image=container(stuck or {}).get("state", {}).get("waiting", {}).get("reason") in NO_IMAGE,
+        waiting_since=stuck["metadata"].get("creationTimestamp") if stuck else None,
         started_at=job.get("status", {}).get("startTime"),
         finished_at=ended.get("lastTransitionTime"),
         image=next((container["image"] for pod in mine for container in pod["spec"]["containers"]), None),
@@ -99,11 +123,6 @@ def failure(pods: Sequence[Object], condition: Object) -> Failure:
         last = ends[-1]
         words = (last.get("message") or "").strip().splitlines()
         detail = f": {words[-1]}" if words else ""
-        if last.get("reason") == "OOMKilled":
-            return Failure(
-                reason="OutOfMemory",
-                message="the pod ran out of memory; raise the stage's resources.limits.memory",
-            )
         return Failure(
             reason="WorkerFailed",
             message=f"the last pod ended with exit code {last['exitCode']}{detail}"[:1024],
@@ -112,13 +131,28 @@ def failure(pods: Sequence[Object], condition: Object) -> Failure:
     return Failure(reason=condition.get("reason") or "JobFailed", message=words_of[:1024])
 
 
-def waiting(pods: Sequence[Object]) -> tuple[str, str] | None:
+def waiting(pod: Object) -> tuple[str, str] | None:
     """Why a pod cannot start, in the words of the scheduler or the kubelet."""
-    for pod in pods:
-        for condition in pod.get("status", {}).get("conditions", ()):
-            if condition["type"] == "PodScheduled" and condition["status"] == "False":
-                return condition.get("reason", "Unschedulable"), condition.get("message", "")
-        state = container(pod).get("state", {}).get("waiting", {})
-        if state.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
-            return state["reason"], state.get("message", "")
+    for condition in pod.get("status", {}).get("conditions", ()):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return condition.get("reason", "Unschedulable"), condition.get("message", "")
+    state = container(pod).get("state", {}).get("waiting", {})
+    if state.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
+        return state["reason"], state.get("message", "")
     return None
+
+
+def started(pod: Object) -> str | None:
+    """When the pod's container began to run."""
+    state = container(pod).get("state", {})
+    at: str | None = (state.get("running") or state.get("terminated") or {}).get("startedAt")
+    if at is None and pod.get("status", {}).get("phase") == "Running":
+        at = pod["status"].get("startTime")
+    return at
+
+
+def crashed(pod: Object) -> bool:
+    """Whether the pod failed by itself: Kubernetes marks those that it took away."""
+    status = pod.get("status", {})
+    taken = any(c["type"] == "DisruptionTarget" and c["status"] == "True" for c in status.get("conditions", ()))
+    return status.get("phase") == "Failed" and not taken

@@ -88,9 +88,10 @@ class Cluster:
             "PATCH", kind, path, body, {"fieldManager": FIELD_MANAGER}, "application/merge-patch+json"
         )
 
-    async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
-        """Delete that very object, its children in the background; absent is fine."""
-        body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+    async def delete(self, kind: Kind, namespace: str, name: str, uid: str, foreground: bool) -> None:
+        """Delete that very object, its children first or in the background; absent is fine."""
+        policy = "Foreground" if foreground else "Background"
+        body = {"preconditions": {"uid": uid}, "propagationPolicy": policy}
         try:
             await self._call("DELETE", kind, kind.path(namespace, name), body)
         except ApiError as error:

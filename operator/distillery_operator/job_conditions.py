@@ -1,16 +1,13 @@
 """Conditions of a DistillationJob: what kstatus, Argo CD and people read."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from distillery_api.distillationjob import STAGES
 from distillery_api.distillationjob_status import StageStatus
 from distillery_api.schema import Condition
 
 from .conditions import Wanted, merged
-
-if TYPE_CHECKING:
-    from .job_plan import Pass
+from .job_pass import Pass
 
 STAGE_CONDITIONS = {
     "preflight": "Validated",
@@ -28,19 +25,25 @@ DOING = {
 }
 
 
-def job_conditions(state: "Pass", held: Sequence[Condition]) -> list[Condition]:
+def job_conditions(state: Pass, held: Sequence[Condition]) -> list[Condition]:
     """All conditions, each set on every pass."""
-    wanted = [*overall(state), *(stage_condition(state.stages[name]) for name in STAGES), offered(state)]
+    wanted = [
+        *overall(state),
+        suspended(state),
+        *(stage_condition(state.stages[name]) for name in STAGES),
+        offered(state),
+    ]
     return merged(held, wanted, state.view.generation, state.now)
 
 
-def overall(state: "Pass") -> list[Wanted]:
+def overall(state: Pass) -> list[Wanted]:
     """Ready, Reconciling, Stalled and Succeeded: never two of the middle ones True together."""
     if state.ended is None:
         reason, message = activity(state)
+        busy = "False" if reason == "Suspended" else "True"
         return [
             Wanted("Ready", "Unknown", reason, message),
-            Wanted("Reconciling", "True", reason, message),
+            Wanted("Reconciling", busy, reason, message),
             Wanted("Stalled", "False", reason),
             Wanted("Succeeded", "Unknown", reason),
         ]
@@ -61,14 +64,24 @@ def overall(state: "Pass") -> list[Wanted]:
     ]
 
 
-def activity(state: "Pass") -> tuple[str, str]:
+def activity(state: Pass) -> tuple[str, str]:
     """What is going on, or what is waited for."""
     current = next((state.stages[n] for n in STAGES if state.stages[n].state not in ("Done", "Skipped")), None)
     name = current.name if current else "evaluate"
+    if state.view.spec.suspend and not state.waiting:
+        return "Suspended", f"spec.suspend is set: nothing runs; the {name} stage goes on when it is false"
     if state.waiting:
         reason, words = state.waiting
         return reason, f"the {name} stage waits: {words}"
     return DOING[name], f"the {name} stage is under way"
+
+
+def suspended(state: Pass) -> Wanted:
+    """Whether the user or a queue holds the job back."""
+    reason, message = activity(state) if state.ended is None else ("Finished", "")
+    if reason in ("Suspended", "Queued"):
+        return Wanted("Suspended", "True", reason, message)
+    return Wanted("Suspended", "False", "Finished" if state.ended else "NotSuspended")
 
 
 def stage_condition(stage: StageStatus) -> Wanted:
@@ -85,7 +98,7 @@ def stage_condition(stage: StageStatus) -> Wanted:
     return Wanted(kind, "Unknown", stage.state, stage.message or "")
 
 
-def offered(state: "Pass") -> Wanted:
+def offered(state: Pass) -> Wanted:
     """Whether there is a model to offer the student to."""
     target = state.view.spec.promote_to
     if target is None:

@@ -1,97 +1,48 @@
 """What to do next for a DistillationJob: a pure function of its spec, its status and its children."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-
-from distillery_api.distillationjob import STAGES, DistillationJobSpec
+from distillery_api.distillationjob import STAGES
 from distillery_api.distillationjob_status import (
     Artifacts,
     DistillationJobStatus,
+    Ending,
     Progress,
-    Resolved,
+    Retries,
     StageStatus,
-    VerdictStatus,
 )
-from distillery_api.distilledmodel import DistilledModelSpec, RevisionStatus
-from distillery_api.run import ArtifactRef, JobRef
-from distillery_api.summary import Failure, Summary
+from distillery_api.summary import Failure
 
 from .attempts import Attempt, is_attempt, observe_attempt
 from .job_conditions import job_conditions
+from .job_limits import gpus_used_up, memory_failure, metered, overrun
+from .job_pass import Ended, JobView, Pass
+from .job_results import gate_failure, keep
 from .names import BATCH_JOB, stage_job
-from .plans import Create, Draft, Note, Plan, seconds_between
+from .plans import Create, Delete, Note, Plan, seconds_between
 from .resolve import resolve
 from .settings import Settings
 from .stage_manifests import build_run, build_stage_job
-from .store import Object
 
 POD_PATIENCE = 20.0  # seconds in which a Job's first pod should appear
-ATTEMPTS = 5  # of one stage: a lost result, or an incumbent that changed while the student was evaluated
-
-
-@dataclass(frozen=True)
-class ModelView:
-    """The DistilledModel that the job promotes to."""
-
-    spec: DistilledModelSpec
-    active: RevisionStatus | None
-
-
-@dataclass(frozen=True)
-class JobView:
-    """A DistillationJob and everything the plan may look at."""
-
-    ref: JobRef
-    owner: Mapping[str, object]  # the ownerReference for children
-    generation: int
-    spec: DistillationJobSpec
-    status: DistillationJobStatus
-    jobs: Sequence[Object]
-    pods: Sequence[Object]
-    refused: Mapping[str, Failure] = field(default_factory=dict)  # children that the API server would not have
-    model: ModelView | None = None
-    progress: Mapping[str, Progress] = field(default_factory=dict)  # by Job name
-
-
-@dataclass(frozen=True)
-class Ended:
-    """The run is over."""
-
-    failure: Failure | None = None
-
-
-@dataclass
-class Pass:
-    """The state of one pass over a job: starts from the held status, ends as the new one."""
-
-    view: JobView
-    settings: Settings
-    now: str
-    resolved: Resolved
-    draft: Draft = field(default_factory=Draft)
-    stages: dict[str, StageStatus] = field(default_factory=dict)
-    made: Artifacts = field(default_factory=Artifacts)
-    verdict: VerdictStatus | None = None
-    ended: Ended | None = None
-    waiting: tuple[str, str] | None = None
-    requeue_after: float | None = None
+LOST_LIMIT = 4  # repetitions of one stage for lost results, or incumbents that changed while it was evaluated
+SUSPENDED = Ending(reason="Suspended", message="spec.suspend is set")
+RETRIED = {"OutOfMemory": "out_of_memory", "ImageUnavailable": "image"}  # infrastructure is retried within a Job
 
 
 def plan_job(view: JobView, settings: Settings, now: str) -> Plan:
     """One pass. `now` is RFC 3339. A terminal job is left as it is, whatever became of its children."""
     held = view.status
     if held.finished_at:
-        return Plan(status=held.dump())
-    if held.resolved is None:
-        # The snapshot is stored before the first child exists; the children come with the next pass.
-        resolved = resolve(view.spec, view.model.spec if view.model else None, settings)
-        state = Pass(view, settings, now, resolved, stages=initial_stages())
-        return finished_plan(state)
+        return tidied(view, held.finished_at, now)
     state = Pass(
         view, settings, now, held.resolved,
         stages={stage.name: stage for stage in held.stages} or initial_stages(),
         made=held.artifacts or Artifacts(), verdict=held.verdict,
     )  # fmt: skip
+    if held.resolved is None:
+        if not view.spec.suspend:
+            # The snapshot is stored before the first child exists; the children come with the next pass.
+            state.resolved = resolve(view.spec, view.model.spec if view.model else None, settings)
+        return finished_plan(state)
     for stage in STAGES:
         if state.stages[stage].state in ("Done", "Skipped"):
             continue
@@ -106,6 +57,23 @@ def initial_stages() -> dict[str, StageStatus]:
     return {name: StageStatus(name=name, state="Pending") for name in STAGES}  # type: ignore[arg-type]
 
 
+def tidied(view: JobView, finished_at: str, now: str) -> Plan:
+    """A finished job: its status stands, its Jobs go when their time to live is over."""
+    status, ttl = view.status.dump(), view.spec.ttl_seconds_after_finished
+    if ttl is None or not view.jobs:
+        return Plan(status=status)
+    left = ttl - seconds_between(finished_at, now)
+    if left > 0:
+        return Plan(status=status, requeue_after=left)
+    jobs = [job["metadata"] for job in view.jobs if "deletionTimestamp" not in job["metadata"]]
+    return Plan(status=status, actions=tuple(deletion(job["namespace"], job["name"], job["uid"]) for job in jobs))
+
+
+def deletion(namespace: str, name: str, uid: str) -> Delete:
+    """Deletes a Job; it stays until its pods are gone, so that no two attempts run at once."""
+    return Delete(BATCH_JOB, namespace, name, uid, foreground=True)
+
+
 def advance(state: Pass, stage: str) -> None:
     """Move one stage on by what is observed of it."""
     held = state.stages[stage]
@@ -113,12 +81,11 @@ def advance(state: Pass, stage: str) -> None:
         skip_label(state)
         return
     attempt = observed(state, stage, max(held.attempt, 1))
-    if attempt is None and held.attempt == 0:
-        start(state, stage, 1)
-    elif attempt is None:
-        again(state, stage, f"Job of attempt {held.attempt} was deleted before its result was stored")
+    state.stages[stage] = metered(held, state.pods_of(stage).gpus, attempt, state.now)
+    if attempt is None:
+        begin(state, stage)
     elif attempt.outcome == "Failed":
-        fail(state, stage, attempt.failure or Failure(reason="JobFailed", message="the Job failed"), attempt)
+        stopped(state, stage, why_failed(state, stage, attempt), attempt)
     elif attempt.outcome == "Complete":
         take_result(state, stage, attempt)
     else:
@@ -150,62 +117,155 @@ def observed(state: Pass, stage: str, number: int) -> Attempt | None:
     return observe_attempt(job, [pod for pod in state.view.pods if is_attempt(pod, stage, number)])
 
 
-def start(state: Pass, stage: str, number: int) -> None:
-    """Create the Job of an attempt."""
-    name = stage_job(state.view.ref.name, state.view.ref.uid, stage, number)
-    if name in state.view.refused:
-        fail(state, stage, state.view.refused[name], None)
+def begin(state: Pass, stage: str) -> None:
+    """There is no Job: the stage has not begun, was stopped by us, or lost its Job."""
+    held = state.stages[stage]
+    if held.ending and held.ending.reason != SUSPENDED.reason:
+        stopped(state, stage, Failure(reason=held.ending.reason, message=held.ending.message), None)
+    elif state.view.spec.suspend:
+        state.change(stage, state="Suspended" if held.attempt else "Pending", ending=None, progress=None, message=None)
+    elif held.attempt == 0:
+        start(state, stage)
+    elif held.ending or held.state == "Suspended":
+        state.draft.notes.append(Note("Normal", "Resumed", f"{stage}: attempt {held.attempt + 1} starts"))
+        start(state, stage)
+    else:
+        again(state, stage, f"Job of attempt {held.attempt} was deleted before its result was stored")
+
+
+def start(state: Pass, stage: str) -> None:
+    """Create the Job of the next attempt."""
+    held, view = state.stages[stage], state.view
+    number = held.attempt + 1
+    name = stage_job(view.ref.name, view.ref.uid, stage, number)
+    if name in view.refused:
+        fail(state, stage, view.refused[name])
         return
-    run = build_run(
-        stage,
-        number,
-        state.view.ref,
-        state.view.spec,
-        state.resolved,
-        state.made,
-        incumbent_of(state.view.model),
-    )
-    body = build_stage_job(run, state.view.spec, state.resolved, state.settings, dict(state.view.owner))
+    if state.pods_of(stage).gpus and (used_up := gpus_used_up(state)):
+        fail(state, stage, used_up)
+        return
+    run = build_run(stage, number, view.ref, view.spec, state.snapshot, state.made, state.incumbent())
+    used = held.retries.infrastructure if held.retries else 0
+    body = build_stage_job(run, view.spec, state.snapshot, state.settings, dict(view.owner), used)
     state.draft.actions.append(Create(BATCH_JOB, body))
-    state.stages[stage] = StageStatus(name=stage, state="Pending", attempt=number, job_name=name)  # type: ignore[arg-type]
+    state.change(
+        stage, state="Pending", attempt=number, job_name=name, job_uid=None, started_at=None, progress=None,
+        ending=None, message=None,
+    )  # fmt: skip
+
+
+def counted(held: StageStatus, kind: str) -> StageStatus:
+    """The stage with one more repetition of that kind."""
+    retries = held.retries or Retries()
+    return held.model_copy(update={"retries": retries.model_copy(update={kind: getattr(retries, kind) + 1})})
 
 
 def again(state: Pass, stage: str, why: str) -> None:
     """Start the next attempt, which re-emits what is published, unless there were too many."""
-    number = state.stages[stage].attempt + 1
-    if number > ATTEMPTS:
-        fail(
-            state,
-            stage,
-            Failure(reason="AttemptsExhausted", message=f"{why}; {ATTEMPTS} attempts were made"),
-            None,
-        )
+    held = state.stages[stage]
+    if held.retries and held.retries.lost >= LOST_LIMIT:
+        message = f"{why}; the stage was repeated {LOST_LIMIT} times for such reasons"
+        fail(state, stage, Failure(reason="AttemptsExhausted", message=message))
         return
-    state.draft.notes.append(Note("Warning", "StageRepeated", f"{stage}: {why}; attempt {number} starts"))
-    start(state, stage, number)
+    state.stages[stage] = counted(held, "lost")
+    state.draft.notes.append(Note("Warning", "StageRepeated", f"{stage}: {why}; attempt {held.attempt + 1} starts"))
+    start(state, stage)
+
+
+def why_failed(state: Pass, stage: str, attempt: Attempt) -> Failure:
+    """Why the Job failed: what we stopped it for, the limit where that is memory, else its own words."""
+    ending = state.stages[stage].ending
+    if ending and ending != SUSPENDED:
+        return Failure(reason=ending.reason, message=ending.message)
+    if attempt.out_of_memory:
+        return memory_failure(state.pods_of(stage), stage)
+    return attempt.failure or Failure(reason="JobFailed", message="the Job failed")
+
+
+def stopped(state: Pass, stage: str, failure: Failure, attempt: Attempt | None) -> None:
+    """An attempt has ended without a result: another one, where its kind of failure has retries left."""
+    held, budget = state.stages[stage], state.pods_of(stage).retries
+    kind = RETRIED.get(failure.reason)
+    if kind is None:
+        fail(state, stage, failure, attempt)
+        return
+    used, allowed = getattr(held.retries or Retries(), kind), getattr(budget, kind)
+    if used >= allowed:
+        spent = f"{failure.message}; {used} of {allowed} retries are used" if allowed else failure.message
+        fail(state, stage, Failure(reason=failure.reason, message=spent[:1024]), attempt)
+        return
+    if state.view.spec.suspend:  # counted when it goes on
+        state.change(stage, state="Suspended", progress=None, message=failure.message)
+        return
+    state.stages[stage] = counted(held, kind)
+    state.draft.notes.append(Note("Warning", "StageRetried", f"{stage}: {failure.message}"))
+    start(state, stage)
 
 
 def running(state: Pass, stage: str, attempt: Attempt) -> None:
-    """Show how far it is, or why it waits."""
+    """Show how far it is, or why it waits; stop it where it must not go on."""
     held = state.stages[stage]
+    if held.ending == SUSPENDED and not state.view.spec.suspend and not attempt.leaving:
+        held = held.model_copy(update={"ending": None})  # resumed before it was stopped
+    ending = held.ending or reason_to_stop(state, stage, attempt)
+    if held.ending and not attempt.leaving:
+        # Why it ends is stored by now: nobody will take the missing Job for one that was lost.
+        state.draft.actions.append(deletion(state.view.ref.namespace, attempt.name, attempt.uid))
+    if ending and not held.ending and ending != SUSPENDED:
+        state.draft.notes.append(Note("Warning", ending.reason, f"{stage}: {ending.message}"))
     progress = expected(state, stage, state.view.progress.get(attempt.name)) or held.progress
-    state.waiting = attempt.waiting or podless(state, attempt)
-    state.stages[stage] = held.model_copy(
-        update={
-            "state": "Running" if attempt.active or held.state == "Running" else "Pending",
-            "attempt": max(held.attempt, 1), "job_name": attempt.name, "job_uid": attempt.uid,
-            "started_at": attempt.started_at, "progress": progress,
-            "message": f"{state.waiting[0]}: {state.waiting[1]}"[:1024] if state.waiting else None,
-        }
+    state.waiting = hindrance(state, attempt, ending)
+    began = attempt.running > 0 or held.state == "Running"
+    state.change(
+        stage, state="Running" if began and not attempt.suspended else "Pending", attempt=max(held.attempt, 1),
+        job_name=attempt.name, job_uid=attempt.uid, started_at=attempt.started_at, progress=progress, ending=ending,
+        retries=with_crashes(state, stage, attempt),
+        message=f"{state.waiting[0]}: {state.waiting[1]}"[:1024] if state.waiting else None,
     )  # fmt: skip
+
+
+def reason_to_stop(state: Pass, stage: str, attempt: Attempt) -> Ending | None:
+    """Why the attempt must end now."""
+    if attempt.leaving:
+        return None
+    if state.view.spec.suspend:
+        return SUSPENDED
+    failure = overrun(state, stage, attempt)
+    return Ending(reason=failure.reason, message=failure.message) if failure else None
+
+
+def with_crashes(state: Pass, stage: str, attempt: Attempt) -> Retries | None:
+    """Repetitions, with the pods that crashed: the Job's own limit says how many earlier attempts had used."""
+    held = state.stages[stage].retries
+    earlier = state.pods_of(stage).retries.infrastructure - attempt.backoff_limit
+    crashes = max(earlier + attempt.crashed, held.infrastructure if held else 0)
+    return (held or Retries()).model_copy(update={"infrastructure": crashes}) if crashes > 0 else held
+
+
+def hindrance(state: Pass, attempt: Attempt, ending: Ending | None) -> tuple[str, str] | None:
+    """Why the attempt makes no progress, as reason and message."""
+    if ending:
+        return "Stopping", ending.message
+    if attempt.suspended:
+        return queued(state, attempt)
+    return attempt.waiting or podless(state, attempt)
+
+
+def queued(state: Pass, attempt: Attempt) -> tuple[str, str]:
+    """A queue holds the Job back."""
+    queue = state.view.spec.queue_name
+    if queue is None:
+        return "Queued", f"Job {attempt.name} is suspended by a queue that spec.queueName does not name; set it"
+    return "Queued", f"LocalQueue {queue} has not admitted Job {attempt.name}; see: kubectl get workloads"
 
 
 def podless(state: Pass, attempt: Attempt) -> tuple[str, str] | None:
     """Quota, Pod Security or a missing ServiceAccount keep a Job without pods: its own events say which."""
-    if attempt.pods:
+    if attempt.pods or attempt.leaving:
         return None
-    if seconds_between(attempt.created_at, state.now) < POD_PATIENCE:
-        state.requeue_after = POD_PATIENCE
+    left = POD_PATIENCE - seconds_between(attempt.started_at or attempt.created_at, state.now)
+    if left > 0:
+        state.wake(left)
         return None
     return "NoPod", f"Kubernetes makes no pod for it; the reason stands in: kubectl describe job {attempt.name}"
 
@@ -220,14 +280,12 @@ def expected(state: Pass, stage: str, progress: Progress | None) -> Progress | N
     return progress.model_copy(update={"total": missing, "eta_seconds": eta})
 
 
-def fail(state: Pass, stage: str, failure: Failure, attempt: Attempt | None) -> None:
+def fail(state: Pass, stage: str, failure: Failure, attempt: Attempt | None = None) -> None:
     """End the run with the stage's failure."""
     state.ended = Ended(failure)
-    state.stages[stage] = state.stages[stage].model_copy(
-        update={
-            "state": "Failed", "finished_at": (attempt.finished_at if attempt else None) or state.now,
-            "message": failure.message, "progress": None,
-        }
+    state.change(
+        stage, state="Failed", finished_at=(attempt.finished_at if attempt else None) or state.now,
+        message=failure.message, progress=None, ending=None,
     )  # fmt: skip
 
 
@@ -236,100 +294,31 @@ def take_result(state: Pass, stage: str, attempt: Attempt) -> None:
     expected = state.view.spec.soft_labels.shards if stage == "label" else 1
     summaries = [attempt.results[i] for i in sorted(attempt.results) if attempt.results[i].stage == stage]
     if len(summaries) < expected:
-        again(
-            state,
-            stage,
-            f"{len(summaries)} of {expected} pods of attempt {state.stages[stage].attempt} left a result",
-        )
+        number = state.stages[stage].attempt
+        repeat(state, stage, f"{len(summaries)} of {expected} pods of attempt {number} left a result")
         return
     refused = keep(state, stage, summaries, attempt)
     if refused is not None:
         if refused.reason == "IncumbentChanged":
-            again(state, stage, refused.message)
+            repeat(state, stage, refused.message)
         else:
             fail(state, stage, refused, attempt)
         return
-    held = state.stages[stage]
-    state.stages[stage] = held.model_copy(
-        update={
-            "state": "Done", "attempt": max(held.attempt, 1), "job_name": attempt.name, "job_uid": attempt.uid,
-            "started_at": attempt.started_at, "finished_at": attempt.finished_at or state.now,
-            "image_id": attempt.image_id, "progress": None, "message": None,
-        }
+    state.change(
+        stage, state="Done", attempt=max(state.stages[stage].attempt, 1), job_name=attempt.name,
+        job_uid=attempt.uid, started_at=attempt.started_at, finished_at=attempt.finished_at or state.now,
+        image_id=attempt.image_id, progress=None, ending=None, message=None,
     )  # fmt: skip
     if stage == "evaluate":
         state.ended = Ended(gate_failure(state.verdict))
 
 
-def keep(state: Pass, stage: str, summaries: list[Summary], attempt: Attempt) -> Failure | None:
-    """Copy the stage's result into the status; returns why it is refused, if it is."""
-    first = summaries[0]
-    update: dict[str, object] = {}
-    if first.preflight:
-        found = first.preflight
-        update = {
-            "teacher_digest": found.teacher_digest, "labels_key": found.labels_key, "student_key": found.student_key,
-            "rows": {**found.rows, "missing": found.missing_rows},
-        }  # fmt: skip
-    elif first.label:
-        shards = [summary.label for summary in summaries if summary.label]
-        update = {
-            "labelled_rows": sum(shard.labelled_rows for shard in shards),
-            "reused_rows": sum(shard.reused_rows for shard in shards),
-        }
-    elif first.train:
-        update = {"student": first.train.student}
-    elif first.compress:
-        made = first.compress
-        update = {
-            "artifact_uri": made.artifact_uri,
-            "artifact_digest": made.artifact_digest,
-            "interface": made.interface,
-        }
-    elif first.evaluate:
-        refused = refusal(state, first.evaluate, attempt)
-        # A verdict that does not count must not stand anywhere: models promote by it.
-        state.verdict = first.evaluate if refused is None else None
-        return refused
+def repeat(state: Pass, stage: str, why: str) -> None:
+    """Run a stage again whose result does not count; a suspended job waits with that."""
+    if state.view.spec.suspend:
+        state.change(stage, state="Suspended", ending=None, progress=None, message=None)
     else:
-        return Failure(reason="ResultUnreadable", message=f"the {stage} stage ended without its result")
-    state.made = state.made.model_copy(update=update)
-    return None
-
-
-def refusal(state: Pass, verdict: VerdictStatus, attempt: Attempt) -> Failure | None:
-    """Why a verdict does not count: another image, artifact, gate or incumbent than this run's."""
-    if attempt.image != state.resolved.images.evaluate:
-        return Failure(
-            reason="VerdictUntrusted",
-            message=f"the verdict comes from image {attempt.image}, not the chart's",
-        )
-    if verdict.gate_hash != state.resolved.gate_hash or verdict.artifact_digest != state.made.artifact_digest:
-        return Failure(reason="VerdictUntrusted", message="the verdict is about another artifact or another gate")
-    incumbent = incumbent_of(state.view.model)
-    if verdict.result == "Pass" and verdict.incumbent_digest != (incumbent.digest if incumbent else None):
-        return Failure(reason="IncumbentChanged", message="another student began to serve while this one was evaluated")
-    return None
-
-
-def gate_failure(verdict: VerdictStatus | None) -> Failure | None:
-    """The gate's refusal as a failure; None for a Pass."""
-    if verdict is None or verdict.result == "Pass":
-        return None
-    deciding = next((c for c in verdict.criteria if c.verdict == verdict.result), None)
-    names = {"retention": "RetentionBelowThreshold", "incumbent": "WorseThanIncumbent"}
-    if verdict.result == "Inconclusive":
-        reason = "Inconclusive"
-    else:
-        reason = names.get(deciding.name, "GateFailed") if deciding else "GateFailed"
-    return Failure(reason=reason, message=deciding.message if deciding else f"the gate says {verdict.result}")
-
-
-def incumbent_of(model: ModelView | None) -> ArtifactRef | None:
-    """What serves now."""
-    if model is None or model.active is None:
-        return None
-    return ArtifactRef(uri=model.active.uri, digest=model.active.digest)
+        again(state, stage, why)
 
 
 def finished_plan(state: Pass) -> Plan:
@@ -337,7 +326,7 @@ def finished_plan(state: Pass) -> Plan:
     view, held = state.view, state.view.status
     over = state.ended is not None
     if over:
-        state.draft.notes.append(ending(state))
+        state.draft.notes.append(ending_note(state))
     status = DistillationJobStatus(
         observed_generation=view.generation,
         conditions=job_conditions(state, held.conditions),
@@ -345,7 +334,7 @@ def finished_plan(state: Pass) -> Plan:
         artifacts=state.made if state.made != Artifacts() else None,
         verdict=state.verdict,
         resolved=state.resolved,
-        started_at=held.started_at or state.now,
+        started_at=held.started_at or (state.now if state.resolved else None),
         finished_at=state.now if over else None,
     )
     return Plan(
@@ -354,7 +343,7 @@ def finished_plan(state: Pass) -> Plan:
     )  # fmt: skip
 
 
-def ending(state: Pass) -> Note:
+def ending_note(state: Pass) -> Note:
     """The event that closes the run."""
     failure = state.ended.failure if state.ended else None
     if failure:

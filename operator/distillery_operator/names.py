@@ -14,6 +14,7 @@ OWNER_UID = f"{GROUP}/owner-uid"
 STAGE = f"{GROUP}/stage"
 ATTEMPT = f"{GROUP}/attempt"
 REVISION = f"{GROUP}/revision"
+QUEUE, QUEUE_PRIORITY = "kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/priority-class"
 ACTIVE_ANNOTATION = f"{GROUP}/active"  # on a DistilledModel: read only when its status was lost
 
 

@@ -7,7 +7,7 @@ from distillery_api.distillationjob import DistillationJobSpec
 from distillery_api.distillationjob_status import DistillationJobStatus
 from distillery_api.distilledmodel import DecisionStatus, DistilledModelSpec, RevisionStatus
 
-from .job_plan import gate_failure
+from .job_results import gate_failure
 from .resolve import effective_gate
 
 HISTORY = 20  # decisions kept in status

@@ -39,12 +39,13 @@ class Merge:
 
 @dataclass(frozen=True)
 class Delete:
-    """Delete that very object."""
+    """Delete that very object. `foreground`: it stays, marked, until its children are gone."""
 
     kind: Kind
     namespace: str
     name: str
     uid: str
+    foreground: bool = False
 
 
 Action = Create | Apply | Merge | Delete

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from distillery_api.distillationjob import OUR_CONTROLLER
 from distillery_api.distillationjob_status import Progress
 from distillery_api.summary import Failure
 from pydantic import ValidationError
@@ -48,7 +49,7 @@ class Reconciler:
         """One pass. Returns seconds to the next one, where time alone will change something."""
         kind, namespace, name = item
         parent = self._store.get(kind, (namespace, name))
-        if parent is None or parent["metadata"].get("deletionTimestamp"):
+        if parent is None or parent["metadata"].get("deletionTimestamp") or managed_elsewhere(parent):
             return None
         started = time.monotonic()
         try:
@@ -107,7 +108,7 @@ class Reconciler:
     async def _act(self, parent: Object, action: Action) -> bool:
         """Carry out one action. False when the API server knows better and a new plan is due."""
         if isinstance(action, Delete):
-            await self._cluster.delete(action.kind, action.namespace, action.name, action.uid)
+            await self._cluster.delete(action.kind, action.namespace, action.name, action.uid, action.foreground)
             return True
         if isinstance(action, Merge):
             written = await self._cluster.merge(
@@ -182,6 +183,11 @@ class Reconciler:
         }  # fmt: skip
         self._remember(kind, await self._cluster.apply(kind, body, "status"), "status")
         count(before, status)
+
+
+def managed_elsewhere(parent: Object) -> bool:
+    """Whether the spec leaves the object to another controller."""
+    return bool(parent["spec"].get("managedBy", OUR_CONTROLLER) != OUR_CONTROLLER)
 
 
 def owned_by(child: Object, parent: Object) -> bool:

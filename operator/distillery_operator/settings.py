@@ -21,7 +21,6 @@ class Settings(Model):
     server_image: Annotated[str, Field(min_length=1)]
     gpu_resource: str = "nvidia.com/gpu"
     pods: PodDefaults = PodDefaults()
-    stage_retries: Annotated[int, Field(ge=0, le=20, description="Pod failures a stage survives.")] = 3
     progress_seconds: Annotated[float, Field(gt=0, description="How often running pods are asked.")] = 5.0
     resync_seconds: Annotated[float, Field(gt=0, description="How often a full LIST purges what a watch lost.")] = 300.0
     workers: Annotated[int, Field(ge=1, le=64, description="Objects reconciled at once.")] = 8

@@ -5,7 +5,7 @@ from typing import Any
 from distillery_api.digests import canonical
 from distillery_api.distillationjob import DistillationJobSpec, ModelSource
 from distillery_api.distillationjob_status import Artifacts, Resolved
-from distillery_api.exits import PERMANENT
+from distillery_api.exits import OUT_OF_MEMORY, PERMANENT
 from distillery_api.pods import EvaluateStage
 from distillery_api.run import (
     PROGRESS_PORT,
@@ -20,7 +20,7 @@ from distillery_api.run import (
     TrainRun,
 )
 
-from .names import ATTEMPT, JOB, STAGE, owner_labels, stage_job
+from .names import ATTEMPT, JOB, QUEUE, QUEUE_PRIORITY, STAGE, owner_labels, stage_job
 from .pod_manifests import (
     CONTAINER_SECURITY,
     POD_SECURITY,
@@ -62,9 +62,10 @@ def build_run(
 
 
 def build_stage_job(
-    run: Run, spec: DistillationJobSpec, resolved: Resolved, settings: Settings, owner: dict[str, Any]
+    run: Run, spec: DistillationJobSpec, resolved: Resolved, settings: Settings, owner: dict[str, Any], crashes: int
 ) -> dict[str, Any]:
-    """The Job of one attempt of a stage: created once, never changed."""
+    """The Job of one attempt of a stage: created once, never changed. `crashes`: of pods of earlier attempts."""
+    stage: EvaluateStage = getattr(spec.stages, run.stage)
     name = stage_job(run.job.name, run.job.uid, run.stage, run.attempt)
     labels = {
         **owner_labels(JOB, run.job.name, run.job.uid),
@@ -72,16 +73,20 @@ def build_stage_job(
         ATTEMPT: str(run.attempt),
     }
     body: dict[str, Any] = {
-        "backoffLimit": settings.stage_retries,
+        "backoffLimit": max(0, stage.retries.infrastructure - crashes),
         "podFailurePolicy": {
             "rules": [
-                # A wrong input gives the same answer every time.
-                {
-                    "action": "FailJob",
-                    "onExitCodes": {"containerName": "worker", "operator": "In", "values": [PERMANENT]},
-                },
                 # Eviction, preemption and drained nodes are not the stage's fault.
                 {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+                # A wrong input gives the same answer every time; more memory is for us to decide.
+                {
+                    "action": "FailJob",
+                    "onExitCodes": {
+                        "containerName": "worker",
+                        "operator": "In",
+                        "values": [PERMANENT, OUT_OF_MEMORY],
+                    },
+                },
             ]
         },
         "template": {
@@ -101,11 +106,17 @@ def build_stage_job(
         "metadata": {
             "name": name,
             "namespace": run.job.namespace,
-            "labels": labels,
+            "labels": labels | queue_labels(spec),
             "ownerReferences": [owner],
         },
         "spec": body,
     }
+
+
+def queue_labels(spec: DistillationJobSpec) -> dict[str, str]:
+    """What Kueue reads on a Job."""
+    wanted = {QUEUE: spec.queue_name, QUEUE_PRIORITY: spec.queue_priority_class_name}
+    return {label: value for label, value in wanted.items() if value}
 
 
 def pod_spec(run: Run, spec: DistillationJobSpec, resolved: Resolved, settings: Settings) -> dict[str, Any]:
@@ -135,6 +146,8 @@ def pod_spec(run: Run, spec: DistillationJobSpec, resolved: Resolved, settings: 
         ],
         "volumes": volumes(claims),
     }
+    if spec.priority_class_name:
+        pod["priorityClassName"] = spec.priority_class_name
     if stage.service_account_name:
         pod["serviceAccountName"] = stage.service_account_name
     if stage.node_selector:

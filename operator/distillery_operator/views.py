@@ -9,7 +9,7 @@ from distillery_api.distilledmodel import DistilledModelSpec, DistilledModelStat
 from distillery_api.run import JobRef
 from distillery_api.summary import Failure
 
-from . import job_plan, model_plan
+from . import job_pass, model_plan
 from .names import AUTOSCALER, BATCH_JOB, DEPLOYMENT, JOB, MODEL, POD, SERVICE
 from .offers import Offer
 from .store import Key, Object, Store
@@ -25,11 +25,11 @@ def owner_reference(obj: Object) -> dict[str, Any]:
 
 def job_view(
     obj: Object, store: Store, progress: Mapping[str, Progress], refused: Mapping[str, Failure]
-) -> job_plan.JobView:
+) -> job_pass.JobView:
     """A DistillationJob. Raises ValueError (pydantic) when the spec is not one of ours."""
     metadata = obj["metadata"]
     spec = DistillationJobSpec.model_validate(obj["spec"])
-    return job_plan.JobView(
+    return job_pass.JobView(
         ref=JobRef(namespace=metadata["namespace"], name=metadata["name"], uid=metadata["uid"]),
         owner=owner_reference(obj),
         generation=metadata["generation"],
@@ -43,14 +43,14 @@ def job_view(
     )
 
 
-def target_model(namespace: str, spec: DistillationJobSpec, store: Store) -> job_plan.ModelView | None:
+def target_model(namespace: str, spec: DistillationJobSpec, store: Store) -> job_pass.ModelView | None:
     """The model that the job promotes to."""
     obj = store.get(MODEL, (namespace, spec.promote_to.name)) if spec.promote_to else None
     if obj is None:
         return None
     status = DistilledModelStatus.model_validate(obj.get("status", {}))
     annotations = obj["metadata"].get("annotations", {})
-    return job_plan.ModelView(
+    return job_pass.ModelView(
         DistilledModelSpec.model_validate(obj["spec"]), status.active or model_plan.remembered(annotations)
     )
 

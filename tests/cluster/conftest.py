@@ -139,6 +139,13 @@ class Namespace:
     def model(self, name: str = "served", **spec: Any) -> None:
         self.apply("distilledmodels", name, {"task": "text-classification"} | spec)
 
+    def patch(self, plural: str, name: str, spec: dict[str, Any]) -> None:
+        """Merge patch of the spec."""
+        self.custom.patch_namespaced_custom_object(GROUP, VERSION, self.name, plural, name, {"spec": spec})
+
+    def delete(self, plural: str, name: str) -> None:
+        self.custom.delete_namespaced_custom_object(GROUP, VERSION, self.name, plural, name)
+
     def get(self, plural: str, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self.custom.get_namespaced_custom_object(GROUP, VERSION, self.name, plural, name)
         return found

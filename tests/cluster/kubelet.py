@@ -34,6 +34,7 @@ class Kubelet:
         self.verdict = "Pass"
         self.missing_rows = 120
         self.failures: dict[str, Failure] = {}  # by stage
+        self.crashes: dict[str, list[dict[str, Any]]] = {}  # by stage: how its next pods end, one each
         self.hold: set[str] = set()  # stages whose pods go on running
         self.artifact = DIGESTS["artifact"]
         self.interface = DIGESTS["interface"]
@@ -73,6 +74,9 @@ class Kubelet:
     def _end(self, pod: Any, stage: str) -> None:
         run = RUN.validate_json(pod.metadata.annotations[RUN_ANNOTATION])
         self.before_end(stage)
+        if self.crashes.get(stage):
+            self._crash(pod, **self.crashes[stage].pop(0))
+            return
         failure = self.failures.get(stage)
         summary = (
             Summary(stage=stage, failure=failure) if failure else Summary(stage=stage, **{stage: self.result(run)})
@@ -81,6 +85,12 @@ class Kubelet:
         ended = {"exitCode": code, "message": summary.message(), "finishedAt": now(), "startedAt": now()}
         self._patch(pod, phase="Failed" if failure else "Succeeded", state={"terminated": ended})
         self.ran.append(pod.metadata.labels["batch.kubernetes.io/job-name"])
+
+    def _crash(self, pod: Any, code: int, reason: str = "Error", taken: str | None = None) -> None:
+        """The container ends badly; `taken`: because Kubernetes took the pod away, and why."""
+        ended = {"exitCode": code, "reason": reason, "finishedAt": now(), "startedAt": now()}
+        taking = {"type": "DisruptionTarget", "status": "True", "reason": taken, "lastTransitionTime": now()}
+        self._patch(pod, phase="Failed", state={"terminated": ended}, conditions=[taking] if taken else [])
 
     def result(self, run: Run) -> Any:
         """What the stage found or made."""

@@ -90,7 +90,9 @@ def explain(error: Exception) -> tuple[str, str, int]:
         case ArtifactInvalid():
             return "ArtifactMismatch", str(error), exits.PERMANENT
         case MemoryError():
-            return "OutOfMemory", "out of memory; raise stages.<stage>.resources.limits.memory", exits.RETRY
+            return "OutOfMemory", "out of memory; raise stages.<stage>.resources.limits.memory", exits.OUT_OF_MEMORY
+        case torch.OutOfMemoryError():
+            return "OutOfMemory", "the GPU is out of memory; lower training.batchSize", exits.OUT_OF_MEMORY
         case OSError(errno=errno.ENOSPC):
             return "DiskFull", "the stage's scratch disk is full; give its node or volume more space", exits.RETRY
         case _:

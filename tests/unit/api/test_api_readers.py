@@ -10,6 +10,7 @@ from distillery_api.distillationjob import DistillationJobSpec
 from distillery_api.distilledmodel import DistilledModelSpec
 from distillery_api.pods import Resources, Toleration
 from pydantic import BaseModel
+from pydantic.alias_generators import to_camel
 
 ROOT = Path(__file__).parents[3]
 SOURCES = "\n".join(
@@ -52,4 +53,5 @@ FIELDS = sorted(
 
 @pytest.mark.parametrize(("model", "field"), FIELDS, ids=lambda value: value)
 def test_a_field_of_a_spec_has_a_reader(model: str, field: str):
-    assert re.search(rf"\.{field}\b", SOURCES), f"nothing reads {model}.{field}"
+    read = rf'\.{field}\b|"{to_camel(field)}"'  # of the model, or of the object as Kubernetes holds it
+    assert re.search(read, SOURCES), f"nothing reads {model}.{field}"

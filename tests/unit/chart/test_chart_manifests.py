@@ -22,7 +22,7 @@ RIGHTS = {
     "distillery.dev/distilledmodels/status": {"patch"},
     "distillery.dev/distillationjobs/finalizers": {"update"},
     "distillery.dev/distilledmodels/finalizers": {"update"},
-    "batch/jobs": {"get", "list", "watch", "create"},
+    "batch/jobs": {"get", "list", "watch", "create", "delete"},
     "/pods": {"list", "watch"},
     "apps/deployments": {"get", "list", "watch", "create", "delete"},
     "apps/deployments/scale": {"patch"},

@@ -39,7 +39,6 @@ OTHER: dict[str, tuple[Any, Values]] = {
     "settings.gpuResource": ("amd.com/gpu", {}),
     "settings.pods.imagePullPolicy": ("Always", {}),
     "settings.pods.imagePullSecrets": (["login"], {}),
-    "settings.stageRetries": (0, {}),
     "settings.progressSeconds": (0.5, {}),
     "settings.resyncSeconds": (60, {}),
     "settings.workers": (64, {}),

@@ -78,6 +78,6 @@ def test_every_explained_reason_can_be_given():
 
 
 def test_the_job_page_names_every_condition():
-    conditions = {"Ready", "Reconciling", "Stalled", "Succeeded", "Offered"}
+    conditions = {"Ready", "Reconciling", "Stalled", "Succeeded", "Suspended", "Offered"}
     conditions |= {"Validated", "Labelled", "Trained", "Compressed", "Evaluated"}
     assert set(first_column(DOCS / "distillationjob.md", "Type")) == conditions

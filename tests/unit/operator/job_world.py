@@ -8,7 +8,7 @@ from distillery_api.exits import PERMANENT
 from distillery_api.summary import Failure, Summary
 from distillery_operator.job_plan import plan_job
 from distillery_operator.names import BATCH_JOB, JOB, MODEL, POD
-from distillery_operator.plans import Create, Plan
+from distillery_operator.plans import Create, Delete, Plan
 from distillery_operator.settings import Settings
 from distillery_operator.store import Store
 from distillery_operator.views import job_view
@@ -72,7 +72,11 @@ class JobWorld:
         self.clock += 1
         plan = self.plan()
         for action in plan.actions:
+            if isinstance(action, Delete):
+                self.leave(action.name)
+                continue
             assert isinstance(action, Create), action
+            assert not self.running_jobs(), "two Jobs of this run would be there at once"
             body = copy.deepcopy(action.body)
             body["metadata"] |= {"uid": "uid-" + body["metadata"]["name"], "creationTimestamp": self.now}
             self.created.append(body["metadata"]["name"])
@@ -80,6 +84,55 @@ class JobWorld:
         self.notes += [note.reason for note in plan.notes]
         self.put(JOB, {**self.job, "status": plan.status})
         return plan
+
+    def leave(self, name: str) -> None:
+        """The Job is marked as being deleted; it is there until its pods are gone."""
+        job = copy.deepcopy(self.store.get(BATCH_JOB, (NAMESPACE, name)))
+        job["metadata"]["deletionTimestamp"] = self.now
+        self.put(BATCH_JOB, job)
+
+    def gone(self) -> None:
+        """The current Job and its pods are gone from the cluster."""
+        name = self.current()["metadata"]["name"]
+        for pod in self.store.all(POD):
+            if pod["metadata"]["name"].startswith(name):
+                self.store.remove(POD, (NAMESPACE, pod["metadata"]["name"]), pod["metadata"]["uid"])
+        self.store.remove(BATCH_JOB, (NAMESPACE, name), self.current()["metadata"]["uid"])
+        self.settle()
+
+    def running_jobs(self) -> list[str]:
+        """Jobs that have not ended."""
+        return [
+            job["metadata"]["name"] for job in self.store.all(BATCH_JOB) if not job.get("status", {}).get("conditions")
+        ]
+
+    def edit(self, **spec: Any) -> None:
+        """The user edits the spec; nobody has looked at it yet."""
+        self.job["spec"] |= spec
+        self.job["metadata"]["generation"] += 1
+        self.put(JOB, {**self.job, "status": self.status})
+
+    def change(self, **spec: Any) -> None:
+        """The user edits the spec and the operator acts on it."""
+        self.edit(**spec)
+        self.settle()
+
+    def hold_in_queue(self) -> None:
+        """A queue suspends the current Job."""
+        job = copy.deepcopy(self.current())
+        job["spec"]["suspend"] = True
+        self.put(BATCH_JOB, job)
+
+    def run(self, at: str | None = None, **status: Any) -> None:
+        """A pod of the current Job runs."""
+        state = {"running": {"startedAt": at or self.now}}
+        self.pod(phase="Running", containerStatuses=[{"imageID": "sha256:image", "state": state}], **status)
+        self.settle()
+
+    def stage(self, name: str) -> dict[str, Any]:
+        """A stage of the status."""
+        found: dict[str, Any] = next(stage for stage in self.status["stages"] if stage["name"] == name)
+        return found
 
     def settle(self, limit: int = 20) -> None:
         """Plan until nothing changes."""
@@ -101,6 +154,7 @@ class JobWorld:
             "apiVersion": "v1", "kind": "Pod", "spec": job["spec"]["template"]["spec"], "status": status,
             "metadata": {
                 "name": name, "namespace": NAMESPACE, "uid": name, "labels": job["metadata"]["labels"],
+                "creationTimestamp": job["metadata"]["creationTimestamp"],
                 "annotations": {"batch.kubernetes.io/job-completion-index": str(index)},
                 "ownerReferences": [{"uid": job["metadata"]["uid"], "controller": True}],
             },

@@ -1,0 +1,113 @@
+"""Suspending, retrying and tidying up, with the real Job controller and garbage collector."""
+
+import time
+
+import pytest
+from conftest import Namespace, OperatorProcess
+from kubelet import Kubelet
+from kubernetes import client
+from stage_results import DIGESTS
+from waiting import eventually
+
+JOBS = "distillationjobs"
+
+
+def stage_of(namespace: Namespace, name: str, stage: str) -> dict[str, object]:
+    stages = namespace.get(JOBS, name).get("status", {}).get("stages", [])
+    return next((s for s in stages if s["name"] == stage), {})
+
+
+def suspended(namespace: Namespace, name: str) -> bool:
+    return namespace.condition(JOBS, name, "Suspended").get("status") == "True"
+
+
+@pytest.mark.parametrize("stage", ["preflight", "label", "train", "compress", "evaluate"])
+def test_a_suspended_job_ends_its_pods_and_goes_on_when_it_is_resumed(
+    stage: str, operator: OperatorProcess, kubelet: Kubelet, namespace: Namespace
+):
+    kubelet.hold.add(stage)
+    namespace.job("paused")
+    eventually(lambda: stage_of(namespace, "paused", stage).get("state"), lambda state: state == "Running")
+    namespace.patch(JOBS, "paused", {"suspend": True})
+    eventually(lambda: suspended(namespace, "paused"), bool)
+    assert not [name for name in namespace.job_names() if f"-{stage}-" in name]
+    assert stage_of(namespace, "paused", stage)["state"] == "Suspended"
+    kubelet.hold.clear()
+    namespace.patch(JOBS, "paused", {"suspend": False})
+    assert namespace.ended("paused")["status"]["verdict"]["result"] == "Pass"
+    assert stage_of(namespace, "paused", stage)["attempt"] == 2
+    assert "retries" not in stage_of(namespace, "paused", stage)
+
+
+def test_a_job_of_another_controller_is_left_alone(operator: OperatorProcess, kubelet: Kubelet, namespace: Namespace):
+    namespace.job("elsewhere", managedBy="kueue.x-k8s.io/multikueue")
+    namespace.job("ours", managedBy="distillery.dev/operator")
+    namespace.ended("ours")
+    assert namespace.get(JOBS, "elsewhere")["status"] == {"observedGeneration": -1}
+    assert not [name for name in namespace.job_names() if name.startswith("elsewhere")]
+
+
+def test_evictions_use_no_retries_and_crashes_do(operator: OperatorProcess, kubelet: Kubelet, namespace: Namespace):
+    kubelet.crashes["train"] = [{"code": 143, "taken": "EvictionByEvictionAPI"}] * 2 + [{"code": 1}]
+    namespace.job("taken", stages={"train": {"retries": {"infrastructure": 1}}})
+    assert namespace.ended("taken")["status"]["verdict"]["result"] == "Pass"
+    assert stage_of(namespace, "taken", "train")["retries"]["infrastructure"] == 1
+    assert stage_of(namespace, "taken", "train")["attempt"] == 1
+
+
+def test_out_of_memory_is_retried_by_its_own_budget_and_then_names_the_limit(
+    operator: OperatorProcess, kubelet: Kubelet, namespace: Namespace
+):
+    kubelet.crashes["train"] = [{"code": 137, "reason": "OOMKilled"}] * 2
+    limits = {"resources": {"limits": {"memory": "2Gi"}}, "retries": {"outOfMemory": 1}}
+    namespace.job("large", stages={"train": limits})
+    namespace.ended("large")
+    ready = namespace.condition(JOBS, "large", "Ready")
+    assert ready["reason"] == "OutOfMemory"
+    assert "raise stages.train.resources.limits.memory, which is 2Gi" in ready["message"]
+    assert stage_of(namespace, "large", "train")["attempt"] == 2
+
+
+def test_a_stage_that_runs_too_long_is_stopped(operator: OperatorProcess, kubelet: Kubelet, namespace: Namespace):
+    kubelet.hold.add("train")
+    namespace.job("slow", stages={"train": {"activeDeadlineSeconds": 2}})
+    namespace.ended("slow")
+    assert namespace.condition(JOBS, "slow", "Stalled")["reason"] == "ActiveDeadlineExceeded"
+    assert not [name for name in namespace.job_names() if "-train-" in name]
+
+
+def test_children_go_after_their_time_to_live_and_nothing_runs_again(
+    operator: OperatorProcess, kubelet: Kubelet, namespace: Namespace
+):
+    namespace.model()
+    namespace.job("brief", ttlSecondsAfterFinished=1)
+    before = namespace.ended("brief")
+    namespace.serving(DIGESTS["artifact"])
+    eventually(namespace.job_names, lambda names: names == [])
+    time.sleep(4)  # longer than a resync
+    assert namespace.job_names() == []
+    assert namespace.get(JOBS, "brief")["status"] == before["status"]
+
+
+def test_deleting_a_job_leaves_the_model_serving_its_student(
+    operator: OperatorProcess, kubelet: Kubelet, namespace: Namespace
+):
+    namespace.model()
+    namespace.job("first")
+    namespace.serving(DIGESTS["artifact"])
+    namespace.delete(JOBS, "first")
+    eventually(namespace.job_names, lambda names: names == [])
+    served = namespace.serving(DIGESTS["artifact"])
+    assert served["status"]["history"][0]["job"] == "first"
+    assert len(namespace.apps.list_namespaced_deployment(namespace.name).items) == 1
+
+
+def test_what_would_change_an_artifact_is_immutable_and_the_rest_is_not(plane: object, namespace: Namespace):
+    namespace.job("fixed", suspend=True)
+    for change in ({"suspend": False}, {"limits": {"gpuSeconds": 5}}, {"priorityClassName": "batch"},
+                   {"queuePriorityClassName": "high"}, {"ttlSecondsAfterFinished": 5}):  # fmt: skip
+        namespace.patch(JOBS, "fixed", change)
+    for field, value in (("queueName", "gpus"), ("promoteTo", None), ("training", {"epochs": 9}), ("managedBy", "a/b")):
+        with pytest.raises(client.ApiException) as refused:
+            namespace.patch(JOBS, "fixed", {field: value})
+        assert f"{field} is immutable: apply another job under another name" in str(refused.value.body)
