@@ -1,6 +1,7 @@
 """The embedded cluster with the chart installed, the tiny WordNet case, and a namespace for each test."""
 
 import copy
+import json
 import sys
 import uuid
 from collections.abc import Iterator
@@ -68,6 +69,11 @@ class Team:
             "serving": {"storage": {"secretRef": {"name": "storage"}}, "drainSeconds": 5} | serving,
         }
         self.cluster.apply(self.object("DistilledModel", name, spec))
+
+    def suspend(self, job: str, value: bool) -> None:
+        """Set spec.suspend."""
+        patch = json.dumps({"spec": {"suspend": value}})
+        self.cluster.kubectl("-n", self.name, "patch", "dj", job, "--type=merge", "-p", patch)
 
     def object(self, kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
         metadata = {"name": name, "namespace": self.name}

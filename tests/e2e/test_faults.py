@@ -1,6 +1,7 @@
 """Crashes of the operator and of workers cost nothing, and wrong inputs say what to change."""
 
 import io
+import json
 import os
 import signal
 import time
@@ -51,34 +52,57 @@ def test_an_operator_killed_in_each_stage_starts_no_second_job_and_ends_the_same
     team.serves(job["status"]["artifacts"]["artifactDigest"])
 
 
-def test_training_goes_on_from_its_checkpoint_after_sigkill_and_after_sigterm(team: Team):
+def evict(team: Team, pod: dict[str, Any]) -> None:
+    """What `kubectl drain` does to each pod of a node."""
+    metadata = {"name": pod["metadata"]["name"], "namespace": team.name}
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}
+    path = f"/api/v1/namespaces/{team.name}/pods/{metadata['name']}/eviction"
+    team.cluster.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(body))
+
+
+def test_training_goes_on_from_its_checkpoint_after_a_crash_an_eviction_and_a_suspension(team: Team):
     team.job("resumed", model=None, training={"epochs": 30, "learningRate": 0.002, "checkpointEverySteps": 100})
 
-    def training() -> list[dict[str, Any]]:
-        pods = team.items("pods", "distillery.dev/stage=train")
-        return [pod for pod in pods if pod["status"]["phase"] == "Running"]
+    def train() -> dict[str, Any]:
+        stages = team.get("dj", "resumed")["status"].get("stages", [])
+        return next((stage for stage in stages if stage["name"] == "train"), {})
 
-    def done() -> int:
-        stage = next(s for s in team.get("dj", "resumed")["status"].get("stages", []) if s["name"] == "train")
-        return int(stage.get("progress", {}).get("done", 0))
+    def steps() -> int:
+        return int(train().get("progress", {}).get("done", 0))
 
-    eventually(done, lambda steps: steps > 300, seconds=180)
-    killed = training()[0]
+    def working(*earlier: dict[str, Any]) -> dict[str, Any] | None:
+        """A pod that trains and is none of the earlier ones."""
+        known = [pod["metadata"]["uid"] for pod in earlier]
+        pods = [pod for pod in team.items("pods", "distillery.dev/stage=train") if pod["metadata"]["uid"] not in known]
+        return next((pod for pod in pods if container_processes("distillery_worker", pod["metadata"]["uid"])), None)
+
+    eventually(steps, lambda done: done > 300, seconds=180)
+    killed = working()
+    assert killed is not None
     for pid in container_processes("distillery_worker", killed["metadata"]["uid"]):
         os.kill(pid, signal.SIGKILL)
-    second = eventually(training, lambda pods: bool(pods) and pods[0]["metadata"]["uid"] != killed["metadata"]["uid"])[
-        0
-    ]
-    eventually(lambda: container_processes("distillery_worker", second["metadata"]["uid"]), bool)
-    team.cluster.kubectl("-n", team.name, "delete", "pod", second["metadata"]["name"], "--wait=false")
-    job = team.ended("resumed", seconds=400)
-    assert job["status"]["verdict"]["result"] == "Pass"
-    last = next(
-        pod for pod in team.items("pods", "distillery.dev/stage=train") if pod["status"]["phase"] == "Succeeded"
-    )
-    message = last["status"]["containerStatuses"][0]["state"]["terminated"]["message"]
-    assert '"resumedFromStep":0' not in message
-    assert "resumedFromStep" in message
+    evicted = eventually(lambda: working(killed), bool)
+    evict(team, evicted)
+    eventually(lambda: working(killed, evicted), bool)
+    eventually(steps, lambda done: done > 800, seconds=180)
+    team.suspend("resumed", True)
+    eventually(lambda: team.condition("dj", "resumed", "Suspended").get("status"), lambda status: status == "True")
+    assert team.items("jobs", "distillery.dev/stage=train") == []
+    team.suspend("resumed", False)
+    assert team.ended("resumed", seconds=400)["status"]["verdict"]["result"] == "Pass"
+    assert train()["attempt"] == 2
+    assert train()["retries"]["infrastructure"] == 1  # the crash alone
+    (last,) = team.items("pods", "distillery.dev/stage=train")
+    message = json.loads(last["status"]["containerStatuses"][0]["state"]["terminated"]["message"])
+    assert message["train"]["resumedFromStep"] > 800
+
+
+def test_a_stage_that_needs_more_memory_than_its_limit_says_which_to_raise(team: Team):
+    team.job("starved", model=None, stages={"preflight": {"resources": {"limits": {"memory": "150Mi"}}}})
+    team.ended("starved")
+    ready = team.condition("dj", "starved", "Ready")
+    assert ready["reason"] == "OutOfMemory", ready
+    assert "raise stages.preflight.resources.limits.memory, which is 150Mi" in ready["message"]
 
 
 def write_rows(team: Team, name: str, rows: list[dict[str, str]], columns: tuple[str, ...] = ("text", "label")) -> str:
