@@ -67,7 +67,7 @@ class Kubelet:
                 self._ready(pod)
         elif stage in self.hold:
             if pod.status.phase == "Pending":
-                self._patch(pod, phase="Running", podIP="127.0.0.1")
+                self._patch(pod, phase="Running", podIP="127.0.0.1", state={"running": {"startedAt": now()}})
         elif pod.status.phase in ("Pending", "Running"):
             self._end(pod, stage)
 
