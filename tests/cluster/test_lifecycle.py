@@ -3,9 +3,10 @@
 import time
 
 import pytest
-from conftest import Namespace, OperatorProcess
 from kubelet import Kubelet
 from kubernetes import client
+from namespaces import Namespace
+from operator_process import OperatorProcess
 from stage_results import DIGESTS
 from waiting import eventually
 

@@ -7,10 +7,11 @@ import time
 import urllib.request
 
 import pytest
-from conftest import Namespace, OperatorProcess
 from distillery_api.summary import Failure
 from kubelet import Kubelet
 from kubernetes import client
+from namespaces import Namespace
+from operator_process import OperatorProcess
 from stage_results import DIGESTS
 from waiting import eventually
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT, Namespace
 from controlplane import ControlPlane
 from distillery_api.crd import distillationjobs, distilledmodels
 from distillery_api.distillationjob import DistillationJobSpec
@@ -17,6 +16,8 @@ from distillery_api.distillationjob_status import DistillationJobStatus
 from distillery_api.distilledmodel import DistilledModelSpec, DistilledModelStatus
 from distillery_api.schema import Model
 from kubernetes import client
+from namespaces import Namespace
+from operator_process import ROOT
 from stage_results import job_spec
 from tools import ensure_tools
 from waiting import eventually
