@@ -16,7 +16,7 @@ from .job_conditions import job_conditions
 from .job_limits import gpus_used_up, memory_failure, metered, overrun
 from .job_pass import Ended, JobView, Pass
 from .job_results import gate_failure, keep
-from .names import BATCH_JOB, stage_job
+from .names import ATTEMPT, BATCH_JOB, STAGE, stage_job
 from .plans import Create, Delete, Note, Plan, seconds_between
 from .resolve import resolve
 from .settings import Settings
@@ -80,7 +80,10 @@ def advance(state: Pass, stage: str) -> None:
     if stage == "label" and held.attempt == 0 and state.made.labelled_rows is None and nothing_to_label(state):
         skip_label(state)
         return
-    attempt = observed(state, stage, max(held.attempt, 1))
+    number = newest(state, stage, held.attempt)
+    if number > held.attempt:
+        held = state.stages[stage] = taken_up(held, number)
+    attempt = observed(state, stage, number)
     state.stages[stage] = metered(held, state.pods_of(stage).gpus, attempt, state.now)
     if attempt is None:
         begin(state, stage)
@@ -90,6 +93,19 @@ def advance(state: Pass, stage: str) -> None:
         take_result(state, stage, attempt)
     else:
         running(state, stage, attempt)
+
+
+def newest(state: Pass, stage: str, told: int) -> int:
+    """Number of the stage's last attempt: what the status tells, or a later one whose Job exists."""
+    labels = [job["metadata"].get("labels", {}) for job in state.view.jobs]
+    return max([told, *(int(each[ATTEMPT]) for each in labels if each.get(STAGE) == stage)])
+
+
+def taken_up(held: StageStatus, number: int) -> StageStatus:
+    """The stage at an attempt that was created before the operator died, or lost the object: the status missed it."""
+    kind = RETRIED.get(held.ending.reason) if held.ending else None
+    stage = counted(held, kind) if kind else held
+    return stage.model_copy(update={"attempt": number, "ending": None})
 
 
 def nothing_to_label(state: Pass) -> bool:
@@ -217,7 +233,7 @@ def running(state: Pass, stage: str, attempt: Attempt) -> None:
     state.waiting = hindrance(state, attempt, ending)
     began = attempt.running > 0 or held.state == "Running"
     state.change(
-        stage, state="Running" if began and not attempt.suspended else "Pending", attempt=max(held.attempt, 1),
+        stage, state="Running" if began and not attempt.suspended else "Pending", attempt=held.attempt,
         job_name=attempt.name, job_uid=attempt.uid, started_at=attempt.started_at, progress=progress, ending=ending,
         retries=with_crashes(state, stage, attempt),
         message=f"{state.waiting[0]}: {state.waiting[1]}"[:1024] if state.waiting else None,
@@ -305,7 +321,7 @@ def take_result(state: Pass, stage: str, attempt: Attempt) -> None:
             fail(state, stage, refused, attempt)
         return
     state.change(
-        stage, state="Done", attempt=max(state.stages[stage].attempt, 1), job_name=attempt.name,
+        stage, state="Done", attempt=state.stages[stage].attempt, job_name=attempt.name,
         job_uid=attempt.uid, started_at=attempt.started_at, finished_at=attempt.finished_at or state.now,
         image_id=attempt.image_id, progress=None, ending=None, message=None,
     )  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 from distillery_api.exits import OUT_OF_MEMORY, PERMANENT
 from distillery_api.run import RUN, RUN_ANNOTATION
 from distillery_api.summary import Failure, LabelResult
-from distillery_operator.names import BATCH_JOB
+from distillery_operator.names import BATCH_JOB, JOB
 from distillery_operator.views import offers_to
 from job_world import JobWorld
 from stage_results import DIGESTS, criterion, preflight
@@ -66,6 +66,23 @@ def test_digests_that_preflight_found_pin_the_inputs_of_later_stages():
     run = run_of(world)
     assert run.teacher.digest == DIGESTS["teacher"]
     assert (run.labels_key, run.student_key) == (DIGESTS["labels"], DIGESTS["student"])
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_an_attempt_that_the_status_does_not_tell_of_is_taken_up_and_not_created_again(number: int):
+    world = JobWorld()
+    world.step()
+    for _ in range(number):
+        before = world.status
+        world.step()
+        name = world.created[-1]
+        if len(world.created) < number:
+            world.store.remove(BATCH_JOB, ("team", name), f"uid-{name}")
+    world.put(JOB, {**world.job, "status": before})
+    world.settle()
+    assert len(world.created) == number
+    assert world.status["stages"][0]["attempt"] == number
+    assert world.status["stages"][0]["jobName"] == world.created[-1]
 
 
 def test_no_label_job_starts_when_every_row_has_soft_labels():
