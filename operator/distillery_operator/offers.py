@@ -41,12 +41,11 @@ def choose(
     offers: Sequence[Offer], now: str,
 ) -> Choice:  # fmt: skip
     """The newest student that may serve. Only evidence against what serves now counts."""
-    decided = {entry.job_uid for entry in history}
     # Decisions that fell off a full history stay decided.
     oldest = min(entry.time for entry in history) if len(history) >= HISTORY else ""
     open_offers = [
         offer for offer in sorted(offers, key=lambda offer: offer.at)
-        if offer.uid not in decided and offer.at >= oldest and not serves_already(offer, active)
+        if offer.at >= oldest and not decided(offer, history) and not serves_already(offer, active)
     ]  # fmt: skip
     decisions: list[DecisionStatus] = []
     chosen: Offer | None = None
@@ -61,9 +60,19 @@ def choose(
     return Choice(chosen, tuple(decisions))
 
 
+def decided(offer: Offer, history: Sequence[DecisionStatus]) -> bool:
+    """Whether the model decided on that run. A job restored from a backup has another uid, and ended when it did."""
+    return any(entry.job_uid == offer.uid or (entry.job == offer.name and entry.time >= offer.at) for entry in history)
+
+
 def serves_already(offer: Offer, active: RevisionStatus | None) -> bool:
-    """Whether the job's own student is the one that serves."""
-    return active is not None and active.job_uid == offer.uid
+    """Whether the job's own student is the one that serves: by its uid, or by the report of its evaluation."""
+    verdict = offer.status.verdict
+    if active is None or verdict is None:
+        return False
+    return active.job_uid == offer.uid or (active.digest, active.report_uri) == (
+        verdict.artifact_digest, verdict.report_uri,
+    )  # fmt: skip
 
 
 def refusal(spec: DistilledModelSpec, active: RevisionStatus | None, offer: Offer) -> tuple[str, str, str] | None:

@@ -82,6 +82,13 @@ class ModelWorld:
             },
         })  # fmt: skip
 
+    def restore_job(self, name: str) -> None:
+        """The job comes back from a backup with its status: another uid, everything else as it was."""
+        held = copy.deepcopy(self.store.get(JOB, (NAMESPACE, name)))
+        self.store.remove(JOB, (NAMESPACE, name), held["metadata"]["uid"])
+        held["metadata"]["uid"] += "-restored"
+        self.put(JOB, held)
+
     def step(self) -> Plan:
         """Plan once and carry the plan out."""
         self.clock += 1

@@ -184,6 +184,37 @@ def test_a_model_restored_without_its_status_remembers_what_serves():
     assert world.deployments() == ["b"]
 
 
+def test_finished_jobs_restored_from_a_backup_are_not_offered_again():
+    world = ModelWorld()
+    world.promote("first", "a")
+    world.promote("second", "b", incumbent="a")
+    before = world.status
+    world.restore_job("first")
+    world.restore_job("second")
+    world.settle()
+    assert world.status == before
+
+
+def test_the_job_of_what_serves_is_not_offered_again_when_job_and_model_were_both_restored():
+    world = ModelWorld()
+    world.promote("first", "a")
+    active = world.status["active"]
+    world.restore_job("first")
+    world.put(MODEL, {**world.held, "status": {}})
+    world.settle()
+    assert world.status["active"] == active
+    assert world.status["history"] == []
+
+
+def test_a_job_that_runs_again_under_its_name_is_offered_again():
+    world = ModelWorld()
+    world.promote("first", "a")
+    world.finish_job("first", "b", incumbent="a")
+    world.restore_job("first")
+    world.settle()
+    assert world.deployments() == ["a", "b"]
+
+
 def test_a_full_history_neither_grows_nor_turns_over_without_end():
     world = ModelWorld()
     world.promote("first", "a")
