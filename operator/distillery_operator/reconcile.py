@@ -148,6 +148,8 @@ class Reconciler:
             if held is not None and owned_by(held, parent):
                 self._remember(action.kind, held, None)
                 return False
+            if held is None or leaving(held, parent):
+                raise error  # the name is free in a moment
             message = f"a {action.kind.kind} {name} of another owner exists; delete it, or use another name here"
             changed = refused.get(name) is None
             refused[name] = Failure(reason="NameTaken", message=message)
@@ -196,6 +198,14 @@ def owned_by(child: Object, parent: Object) -> bool:
         owner["uid"] == parent["metadata"]["uid"] and owner.get("controller")
         for owner in child["metadata"].get("ownerReferences", ())
     )
+
+
+def leaving(child: Object, parent: Object) -> bool:
+    """Whether the child is being deleted, or belonged to a deleted object under the parent's name."""
+    metadata = child["metadata"]
+    mine = (parent["kind"], parent["metadata"]["name"])
+    owners = ((owner["kind"], owner["name"]) for owner in metadata.get("ownerReferences", ()))
+    return "deletionTimestamp" in metadata or mine in owners
 
 
 def reference(parent: Object) -> dict[str, str]:
