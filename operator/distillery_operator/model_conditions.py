@@ -35,7 +35,9 @@ def readiness(state: "Pass") -> Wanted:
 
 
 def reconciling(state: "Pass") -> Wanted:
-    """Whether a change is on its way."""
+    """Whether a change is on its way by itself."""
+    if state.stalled:
+        return Wanted("Reconciling", "False", state.stalled[0])
     if state.candidate is not None and state.trouble is not None:
         message = f"revision {state.candidate.revision} does not come up: {state.trouble}"
         return Wanted("Reconciling", "True", "RevisionFailing", message)

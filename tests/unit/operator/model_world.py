@@ -5,6 +5,7 @@ from typing import Any
 
 from distillery_api.distillationjob_status import VerdictStatus
 from distillery_api.distilledmodel import DistilledModelSpec
+from distillery_api.summary import Failure
 from distillery_operator.model_plan import plan_model
 from distillery_operator.names import AUTOSCALER, DEPLOYMENT, JOB, MODEL, POD, SERVICE
 from distillery_operator.plans import Apply, Create, Delete, Merge, Plan
@@ -31,6 +32,7 @@ class ModelWorld:
         self.clock = 0
         self.version = 1
         self.notes: list[str] = []
+        self.refused: dict[str, Failure] = {}
         self.model = {
             "apiVersion": MODEL.api_version, "kind": "DistilledModel",
             "spec": {"task": "text-classification"} | spec,
@@ -86,17 +88,17 @@ class ModelWorld:
         """The job comes back from a backup with its status: another uid, everything else as it was."""
         held = copy.deepcopy(self.store.get(JOB, (NAMESPACE, name)))
         self.store.remove(JOB, (NAMESPACE, name), held["metadata"]["uid"])
-        held["metadata"]["uid"] += "-restored"
+        held["metadata"]["uid"] = f"{name}-{self.version}"
         self.put(JOB, held)
 
-    def step(self) -> Plan:
-        """Plan once and carry the plan out."""
+    def step(self, write_status: bool = True) -> Plan:
+        """Plan once and carry the plan out; the operator may die before it writes the status."""
         self.clock += 1
-        plan = plan_model(model_view(self.held, self.store, {}), self.settings, self.now)
+        plan = plan_model(model_view(self.held, self.store, self.refused), self.settings, self.now)
         for action in plan.actions:
             self.carry_out(action)
         self.notes += [note.reason for note in plan.notes]
-        if plan.status != self.status:
+        if write_status and plan.status != self.status:
             self.put(MODEL, {**self.held, "status": plan.status})
         return plan
 
@@ -104,7 +106,7 @@ class ModelWorld:
         """What the API server would do."""
         if isinstance(action, Create | Apply):
             body = copy.deepcopy(action.body)
-            body["metadata"] |= {"uid": body["metadata"]["name"], "generation": 1}
+            body["metadata"] |= {"uid": f"{body['metadata']['name']}-{self.version}", "generation": 1}
             self.put(action.kind, body)
         elif isinstance(action, Delete):
             assert self.store.remove(action.kind, (action.namespace, action.name), action.uid)

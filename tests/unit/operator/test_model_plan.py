@@ -4,6 +4,7 @@ import copy
 
 import pytest
 from distillery_api.distillationjob import GateSpec
+from distillery_api.summary import Failure
 from distillery_operator.names import DEPLOYMENT, MODEL
 from distillery_operator.offers import HISTORY
 from model_world import ModelWorld, digest
@@ -250,3 +251,12 @@ def test_a_settings_change_that_does_not_come_up_says_why_while_the_old_revision
     assert world.condition("Reconciling")[1] == "RevisionFailing"
     assert "timed out" in world.condition("Reconciling")[2]
     assert world.condition("Ready")[0] == "True"
+
+
+def test_a_model_that_waits_for_a_person_does_not_claim_to_get_on_by_itself():
+    world = ModelWorld()
+    world.finish_job("first", "a")
+    world.refused = {"served": Failure(reason="NameTaken", message="a Service served of another owner exists")}
+    world.settle()
+    assert world.condition("Stalled")[:2] == ("True", "NameTaken")
+    assert world.condition("Reconciling")[:2] == ("False", "NameTaken")
