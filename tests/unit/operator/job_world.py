@@ -67,8 +67,8 @@ class JobWorld:
         view = job_view(self.store.get(JOB, (NAMESPACE, "small")), self.store, {}, self.refused)
         return plan_job(view, self.settings, self.now)
 
-    def step(self) -> Plan:
-        """Plan once and carry the plan out."""
+    def step(self, write_status: bool = True) -> Plan:
+        """Plan once and carry the plan out; the operator may die before it writes the status."""
         self.clock += 1
         plan = self.plan()
         for action in plan.actions:
@@ -78,11 +78,14 @@ class JobWorld:
             assert isinstance(action, Create), action
             assert not self.running_jobs(), "two Jobs of this run would be there at once"
             body = copy.deepcopy(action.body)
-            body["metadata"] |= {"uid": "uid-" + body["metadata"]["name"], "creationTimestamp": self.now}
-            self.created.append(body["metadata"]["name"])
+            name = body["metadata"]["name"]
+            again = f"-{self.created.count(name)}" if name in self.created else ""
+            body["metadata"] |= {"uid": f"uid-{name}{again}", "creationTimestamp": self.now}
+            self.created.append(name)
             self.put(BATCH_JOB, body)
         self.notes += [note.reason for note in plan.notes]
-        self.put(JOB, {**self.job, "status": plan.status})
+        if write_status:
+            self.put(JOB, {**self.job, "status": plan.status})
         return plan
 
     def leave(self, name: str) -> None:

@@ -1,0 +1,139 @@
+"""Planning of a job holds its promises whatever happens in whatever order."""
+
+import copy
+from typing import Any
+
+from distillery_api.distillationjob_status import DistillationJobStatus
+from distillery_api.summary import Failure, Summary
+from distillery_operator.job_plan import ATTEMPTS
+from distillery_operator.names import BATCH_JOB, JOB, MODEL, POD
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.strategies import booleans, sampled_from
+from job_world import NAMESPACE, JobWorld
+from stage_results import DIGESTS, RESULTS, preflight
+
+OVER = ("Complete", "Failed")
+
+
+class JobHistory(RuleBasedStateMachine):
+    """A DistillationJob, somebody with kubectl, a Job controller, and an operator that dies now and then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = JobWorld()
+        self.ended: dict[str, Any] | None = None
+
+    def jobs(self) -> list[dict[str, Any]]:
+        return self.world.store.all(BATCH_JOB)
+
+    def running(self) -> list[dict[str, Any]]:
+        return [job for job in self.jobs() if not job.get("status", {}).get("conditions")]
+
+    @rule(status_is_written=booleans())
+    def plan(self, status_is_written: bool) -> None:
+        existing = {job["metadata"]["name"] for job in self.jobs()}
+        plan = self.world.step(status_is_written)
+        DistillationJobStatus.model_validate(plan.status)
+        assert not existing & {action.body["metadata"]["name"] for action in plan.actions}, "creates what exists"
+        if self.ended is not None:
+            assert plan.actions == ()
+            assert plan.status == self.ended
+        if status_is_written and "finishedAt" in plan.status:
+            self.ended = plan.status
+
+    @rule()
+    def settle(self) -> None:
+        self.world.settle()
+        assert self.world.plan().actions == ()
+        if "finishedAt" in self.world.status:
+            self.ended = self.world.status
+
+    @precondition(lambda self: self.running())
+    @rule(state=sampled_from(("Pending", "Running")))
+    def a_pod_is_seen(self, state: str) -> None:
+        self.world.pod(phase=state)
+
+    @precondition(lambda self: self.running())
+    @rule(readable=booleans(), missing=sampled_from((0, 120)), result=sampled_from(("Pass", "Fail", "Inconclusive")))
+    def the_stage_ends_well(self, readable: bool, missing: int, result: str) -> None:
+        self.take_current()
+        self.world.end_pod(self.word(missing, result) if readable else "Killed")
+        self.world.end_job("Complete")
+
+    @precondition(lambda self: self.running())
+    @rule(told=booleans())
+    def the_stage_fails(self, told: bool) -> None:
+        self.take_current()
+        failure = Summary(stage=self.stage(), failure=Failure(reason="EmptyText", message="row 3 has no text"))
+        self.world.end_pod(failure.message() if told else "", code=65 if told else 137)
+        self.world.end_job("Failed", reason="PodFailurePolicy", message="pod failed")
+
+    @precondition(lambda self: self.jobs())
+    @rule(which=sampled_from((0, -1)))
+    def somebody_deletes_a_job(self, which: int) -> None:
+        job = self.jobs()[which]
+        uid = job["metadata"]["uid"]
+        self.world.store.remove(BATCH_JOB, (NAMESPACE, job["metadata"]["name"]), uid)
+        for pod in self.world.store.all(POD):
+            if pod["metadata"]["ownerReferences"][0]["uid"] == uid:
+                self.lose(pod)
+
+    @precondition(lambda self: self.world.store.all(POD))
+    @rule()
+    def a_pod_is_lost(self) -> None:
+        self.lose(self.world.store.all(POD)[-1])
+
+    @rule(digest=sampled_from((None, DIGESTS["incumbent"], DIGESTS["report"])))
+    def another_student_serves(self, digest: str | None) -> None:
+        self.world.serve(digest)
+
+    @precondition(lambda self: self.world.store.get(MODEL, (NAMESPACE, "served")))
+    @rule()
+    def the_model_is_deleted(self) -> None:
+        self.world.store.remove(MODEL, (NAMESPACE, "served"), "m")
+
+    @rule()
+    def the_status_is_lost(self) -> None:
+        self.world.put(JOB, {**self.world.job, "status": {}})
+        self.ended = None
+
+    @invariant()
+    def no_two_jobs_run(self) -> None:
+        assert len(self.running()) <= 1, [job["metadata"]["name"] for job in self.running()]
+
+    @invariant()
+    def attempts_are_bounded(self) -> None:
+        assert all(int(name.rpartition("-")[2]) <= ATTEMPTS for name in self.world.created)
+
+    @invariant()
+    def the_conditions_do_not_contradict_each_other(self) -> None:
+        true = {c["type"] for c in self.world.status.get("conditions", ()) if c["status"] == "True"}
+        assert not {"Reconciling", "Stalled"} <= true
+        assert not {"Reconciling", "Ready"} <= true
+
+    def take_current(self) -> None:
+        """Pods and ends of Jobs belong to the one that runs."""
+        self.world.created.append(self.running()[0]["metadata"]["name"])
+
+    def stage(self) -> str:
+        stage: str = self.world.current()["metadata"]["labels"]["distillery.dev/stage"]
+        return stage
+
+    def word(self, missing: int, result: str) -> str:
+        """What the stage's worker says; its verdict is about this run and what serves now."""
+        stage = self.stage()
+        found = preflight(missing) if stage == "preflight" else RESULTS.get(stage)
+        if stage == "evaluate" and "resolved" in self.world.status:
+            model = self.world.store.get(MODEL, (NAMESPACE, "served")) or {}
+            incumbent = model.get("status", {}).get("active", {}).get("digest")
+            found = self.world.verdict(result, incumbent_digest=incumbent)
+        return Summary(stage=stage, **{stage: found}).message() if found else "unreadable"
+
+    def lose(self, pod: dict[str, Any]) -> None:
+        pod = copy.deepcopy(pod)
+        self.world.store.remove(POD, (NAMESPACE, pod["metadata"]["name"]), pod["metadata"]["uid"])
+
+
+JobHistory.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestJobHistory = JobHistory.TestCase
