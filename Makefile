@@ -2,7 +2,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup lock crds lint unit cluster e2e test images up down demo bench-demo clean
+.PHONY: help setup lock crds lint unit cluster faults soak e2e test images up down demo bench-demo clean
 
 export DISTILLERY_CACHE ?= /var/cache/distillery
 # Of this clone: the virtualenv is shared and holds none of the project's code.
@@ -48,10 +48,17 @@ unit: setup ## tests of single parts
 cluster: setup ## tests of the operator against a real API server
 	$(VENV)/bin/pytest tests/cluster
 
+faults: setup ## a sample of faults between operator and API server; SEED=1 takes another one
+	$(VENV)/bin/pytest tests/faults --faults-seed=$(or $(SEED),0)
+
+soak: setup ## every fault at every point, MINUTES=240 at most; the last line is one JSON object
+	@PYTHONPATH=$(PYTHONPATH):hack:hack/cluster:tests/builders $(VENV)/bin/python tests/faults/soak.py \
+	  --minutes $(or $(MINUTES),240) --output docs/soak/faults.json
+
 e2e: images ## tests of images, chart and pods on the embedded cluster
 	$(VENV)/bin/pytest tests/e2e
 
-test: lint unit cluster e2e ## everything above; CI runs this
+test: lint unit cluster faults e2e ## everything above; CI runs this
 
 images: up ## build the images and push them to the embedded cluster's registry
 	@$(VENV)/bin/python hack/images.py

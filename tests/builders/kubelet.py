@@ -53,11 +53,17 @@ class Kubelet:
 
     def _run(self) -> None:
         while not self._stop.wait(0.1):
-            for pod in self.core.list_pod_for_all_namespaces(label_selector=MANAGED).items:
+            for pod in self.pods():
                 with contextlib.suppress(client.ApiException):  # a pod that was deleted meanwhile
-                    self._tend(pod)
+                    self.tend(pod)
 
-    def _tend(self, pod: Any) -> None:
+    def pods(self) -> list[Any]:
+        """Pods that may need something done."""
+        found: list[Any] = self.core.list_pod_for_all_namespaces(label_selector=MANAGED).items
+        return found
+
+    def tend(self, pod: Any) -> None:
+        """Do for a pod what is due."""
         if pod.metadata.deletion_timestamp:
             self.core.delete_namespaced_pod(pod.metadata.name, pod.metadata.namespace, grace_period_seconds=0)
             return
@@ -67,7 +73,7 @@ class Kubelet:
                 self._ready(pod)
         elif stage in self.hold:
             if pod.status.phase == "Pending":
-                self._patch(pod, phase="Running", podIP="127.0.0.1", state={"running": {"startedAt": now()}})
+                self.patch(pod, phase="Running", podIP="127.0.0.1", state={"running": {"startedAt": now()}})
         elif pod.status.phase in ("Pending", "Running"):
             self._end(pod, stage)
 
@@ -83,14 +89,14 @@ class Kubelet:
         )
         code = 65 if failure else 0
         ended = {"exitCode": code, "message": summary.message(), "finishedAt": now(), "startedAt": now()}
-        self._patch(pod, phase="Failed" if failure else "Succeeded", state={"terminated": ended})
+        self.patch(pod, phase="Failed" if failure else "Succeeded", state={"terminated": ended})
         self.ran.append(pod.metadata.labels["batch.kubernetes.io/job-name"])
 
     def _crash(self, pod: Any, code: int, reason: str = "Error", taken: str | None = None) -> None:
         """The container ends badly; `taken`: because Kubernetes took the pod away, and why."""
         ended = {"exitCode": code, "reason": reason, "finishedAt": now(), "startedAt": now()}
         taking = {"type": "DisruptionTarget", "status": "True", "reason": taken, "lastTransitionTime": now()}
-        self._patch(pod, phase="Failed", state={"terminated": ended}, conditions=[taking] if taken else [])
+        self.patch(pod, phase="Failed", state={"terminated": ended}, conditions=[taking] if taken else [])
 
     def result(self, run: Run) -> Any:
         """What the stage found or made."""
@@ -108,11 +114,12 @@ class Kubelet:
             {"type": kind, "status": "True", "lastTransitionTime": now()}
             for kind in ("PodScheduled", "Initialized", "ContainersReady", "Ready")
         ]
-        self._patch(pod, phase="Running", ready=True, state={"running": {"startedAt": now()}}, conditions=conditions)
+        self.patch(pod, phase="Running", ready=True, state={"running": {"startedAt": now()}}, conditions=conditions)
 
-    def _patch(
+    def patch(
         self, pod: Any, phase: str, state: dict[str, Any] | None = None, ready: bool = False, **more: Any
     ) -> None:
+        """Write the pod's status."""
         container = pod.spec.containers[0]
         status = {"phase": phase, **more}
         if state:

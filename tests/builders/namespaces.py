@@ -23,7 +23,7 @@ class Namespace:
     def __init__(self, api: client.ApiClient, name: str) -> None:
         self.name = name
         self.core, self.batch, self.apps = client.CoreV1Api(api), client.BatchV1Api(api), client.AppsV1Api(api)
-        self.custom = client.CustomObjectsApi(api)
+        self.scaling, self.custom = client.AutoscalingV2Api(api), client.CustomObjectsApi(api)
 
     def apply(self, plural: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
         kind = {"distillationjobs": "DistillationJob", "distilledmodels": "DistilledModel"}[plural]
