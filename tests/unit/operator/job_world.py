@@ -7,7 +7,7 @@ from distillery_api.distillationjob_status import VerdictStatus
 from distillery_api.exits import PERMANENT
 from distillery_api.summary import Failure, Summary
 from distillery_operator.job_plan import plan_job
-from distillery_operator.names import BATCH_JOB, JOB, MODEL, POD
+from distillery_operator.names import BATCH_JOB, JOB, MODEL, POD, STAGE
 from distillery_operator.plans import Create, Delete, Plan
 from distillery_operator.settings import Settings
 from distillery_operator.store import Store
@@ -76,8 +76,8 @@ class JobWorld:
                 self.leave(action.name)
                 continue
             assert isinstance(action, Create), action
-            assert not self.running_jobs(), "two Jobs of this run would be there at once"
             body = copy.deepcopy(action.body)
+            assert body["metadata"]["labels"][STAGE] not in self.running_stages(), "two Jobs of a stage at once"
             name = body["metadata"]["name"]
             again = f"-{self.created.count(name)}" if name in self.created else ""
             body["metadata"] |= {"uid": f"uid-{name}{again}", "creationTimestamp": self.now}
@@ -102,6 +102,11 @@ class JobWorld:
                 self.store.remove(POD, (NAMESPACE, pod["metadata"]["name"]), pod["metadata"]["uid"])
         self.store.remove(BATCH_JOB, (NAMESPACE, name), self.current()["metadata"]["uid"])
         self.settle()
+
+    def running_stages(self) -> list[str]:
+        """Stages whose Job has not ended."""
+        jobs = [job for job in self.store.all(BATCH_JOB) if not job.get("status", {}).get("conditions")]
+        return [job["metadata"]["labels"][STAGE] for job in jobs]
 
     def running_jobs(self) -> list[str]:
         """Jobs that have not ended."""

@@ -5,15 +5,16 @@ from typing import Any
 
 from distillery_api.distillationjob_status import DistillationJobStatus
 from distillery_api.summary import Failure, Summary
-from distillery_operator.job_plan import ATTEMPTS
+from distillery_operator.job_plan import LOST_LIMIT
 from distillery_operator.names import BATCH_JOB, JOB, MODEL, POD
+from distillery_operator.plans import Create
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from hypothesis.strategies import booleans, sampled_from
 from job_world import NAMESPACE, JobWorld
 from stage_results import DIGESTS, RESULTS, preflight
 
-OVER = ("Complete", "Failed")
+STAGES = ("preflight", "label", "train", "compress", "evaluate")
 
 
 class JobHistory(RuleBasedStateMachine):
@@ -21,7 +22,7 @@ class JobHistory(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = JobWorld()
+        self.world = JobWorld(stages={stage: {"retries": {"outOfMemory": 1}} for stage in STAGES})
         self.ended: dict[str, Any] | None = None
 
     def jobs(self) -> list[dict[str, Any]]:
@@ -35,7 +36,9 @@ class JobHistory(RuleBasedStateMachine):
         existing = {job["metadata"]["name"] for job in self.jobs()}
         plan = self.world.step(status_is_written)
         DistillationJobStatus.model_validate(plan.status)
-        assert not existing & {action.body["metadata"]["name"] for action in plan.actions}, "creates what exists"
+        created = {action.body["metadata"]["name"] for action in plan.actions if isinstance(action, Create)}
+        assert not existing & created, "creates what exists"
+        assert not created or not self.world.job["spec"].get("suspend"), "starts a stage of a suspended job"
         if self.ended is not None:
             assert plan.actions == ()
             assert plan.status == self.ended
@@ -69,10 +72,28 @@ class JobHistory(RuleBasedStateMachine):
         self.world.end_pod(failure.message() if told else "", code=65 if told else 137)
         self.world.end_job("Failed", reason="PodFailurePolicy", message="pod failed")
 
+    @precondition(lambda self: self.running())
+    @rule()
+    def memory_runs_out(self) -> None:
+        self.take_current()
+        self.world.end_pod("", code=137, reason="OOMKilled")
+
+    @precondition(lambda self: any("deletionTimestamp" in job["metadata"] for job in self.jobs()))
+    @rule()
+    def a_job_that_leaves_is_gone(self) -> None:
+        self.remove(next(job for job in self.jobs() if "deletionTimestamp" in job["metadata"]))
+
+    @precondition(lambda self: self.ended is None)
+    @rule(value=booleans())
+    def the_user_suspends_or_resumes(self, value: bool) -> None:
+        self.world.edit(suspend=value)
+
     @precondition(lambda self: self.jobs())
     @rule(which=sampled_from((0, -1)))
     def somebody_deletes_a_job(self, which: int) -> None:
-        job = self.jobs()[which]
+        self.remove(self.jobs()[which])
+
+    def remove(self, job: dict[str, Any]) -> None:
         uid = job["metadata"]["uid"]
         self.world.store.remove(BATCH_JOB, (NAMESPACE, job["metadata"]["name"]), uid)
         for pod in self.world.store.all(POD):
@@ -99,12 +120,15 @@ class JobHistory(RuleBasedStateMachine):
         self.ended = None
 
     @invariant()
-    def no_two_jobs_run(self) -> None:
-        assert len(self.running()) <= 1, [job["metadata"]["name"] for job in self.running()]
+    def no_two_jobs_of_a_stage_run(self) -> None:
+        running = self.world.running_stages()
+        assert len(running) == len(set(running)), running
 
     @invariant()
-    def attempts_are_bounded(self) -> None:
-        assert all(int(name.rpartition("-")[2]) <= ATTEMPTS for name in self.world.created)
+    def repetitions_are_bounded(self) -> None:
+        retries = [stage.get("retries", {}) for stage in self.world.status.get("stages", ())]
+        assert all(each.get("lost", 0) <= LOST_LIMIT for each in retries)
+        assert all(each.get("outOfMemory", 0) <= 1 for each in retries)
 
     @invariant()
     def the_conditions_do_not_contradict_each_other(self) -> None:
