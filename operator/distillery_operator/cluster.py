@@ -2,7 +2,9 @@
 
 import json
 import logging
+import math
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, cast
 
@@ -10,7 +12,7 @@ import aiohttp
 from kubernetes.aio import client, config
 
 from .metrics import API_REQUESTS, API_SECONDS
-from .names import FIELD_MANAGER, Kind
+from .names import FIELD_MANAGER, LEASE, Kind
 from .store import Object
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,7 @@ class Cluster:
     def __init__(self, kubeconfig: str | None) -> None:
         self._kubeconfig = kubeconfig
         self._client: client.ApiClient
+        self.may_write: Callable[[], float] = lambda: math.inf  # for how many seconds; a Lease may bound it
 
     async def __aenter__(self) -> "Cluster":
         if self._kubeconfig:
@@ -104,13 +107,14 @@ class Cluster:
     ) -> Object:  # fmt: skip
         started = time.monotonic()
         status = 0
+        limit = self._limit(method, kind)
         try:
             request = await self._client.param_serialize(
                 method, path, query_params=list((query or {}).items()), body=body,
                 header_params={"Accept": "application/json", "Content-Type": content_type},
                 auth_settings=["BearerToken"],
             )  # fmt: skip
-            response = await self._client.call_api(*request, _request_timeout=DEADLINE)
+            response = await self._client.call_api(*request, _request_timeout=limit)
             status, data = response.status, await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ApiError(0, "Unreachable", f"{type(error).__name__}: {error}") from error
@@ -118,6 +122,13 @@ class Cluster:
             API_REQUESTS.labels(method, kind.kind, str(status)).inc()
             API_SECONDS.labels(method).observe(time.monotonic() - started)
         return decoded(status, data)
+
+    def _limit(self, method: str, kind: Kind) -> float:
+        """Seconds for the call: a write must have ended when another process may lead."""
+        left = math.inf if method == "GET" or kind == LEASE else self.may_write()
+        if left <= 0:
+            raise ApiError(0, "NotLeading", "another process may lead: nothing is written")
+        return min(DEADLINE, left)
 
 
 def decoded(status: int, data: bytes) -> Object:

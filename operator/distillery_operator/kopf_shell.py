@@ -1,8 +1,10 @@
 """The one place that knows kopf: event streams, login, probe and lifecycle. No handler decides anything."""
 
+import asyncio
 import datetime as dt
 import logging
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,12 +82,19 @@ def build_settings() -> kopf.OperatorSettings:
     return settings
 
 
-async def run(registry: kopf.OperatorRegistry, health_port: int) -> None:
-    """Until a signal, or until a watch dies."""
-    await kopf.operator(
+async def run(registry: kopf.OperatorRegistry, health_port: int, namespace: str, stop: asyncio.Event) -> None:
+    """Until `stop`, which SIGTERM and SIGINT set, or until a watch dies. `namespace` is empty for all of them."""
+    existing = asyncio.all_tasks()
+    tasks = await kopf.spawn_tasks(
         registry=registry,
         settings=build_settings(),
-        clusterwide=True,
+        clusterwide=not namespace,
+        namespaces=[namespace] if namespace else [],
         standalone=True,
         liveness_endpoint=f"http://0.0.0.0:{health_port}/healthz",
+        stop_flag=stop,
     )
+    # In place of kopf's own, which would only end its watches: the Lease is to be given back first.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await kopf.run_tasks(tasks, ignored=existing)

@@ -11,6 +11,7 @@ WATCH_EVENTS = Counter("distillery_operator_watch_events_total", "Events receive
 PHANTOMS = Counter(
     "distillery_operator_resync_phantoms_total", "Objects that a watch lost and a LIST purged.", ["kind"]
 )
+LEADING = Gauge("distillery_operator_leading", "1 in the process that acts, 0 in one that stands by.")
 OBJECTS = Gauge("distillery_operator_objects", "Objects in the store.", ["kind"])
 STAGES = Counter("distillery_operator_stages_total", "Stages that ended.", ["stage", "state"])
 VERDICTS = Counter("distillery_operator_verdicts_total", "Verdicts taken over from evaluate.", ["result"])

@@ -1,14 +1,16 @@
-"""Puts the parts together: store, queue, workers, resync, progress, and kopf around them."""
+"""Puts the parts together: store, queue, workers, resync, progress, Lease, and kopf around them."""
 
 import asyncio
-import contextlib
 import logging
+from collections.abc import Iterable
+from typing import Any
 
 from prometheus_client import start_http_server
 
 from . import kopf_shell
 from .cluster import ApiError, Cluster
-from .metrics import QUEUE_DEPTH, WATCH_EVENTS
+from .lease import Candidate, Elector
+from .metrics import LEADING, QUEUE_DEPTH, WATCH_EVENTS
 from .names import JOB, MODEL, OWNER_KIND, PARENTS, Kind
 from .progress import ProgressPoller
 from .reconcile import Item, Reconciler
@@ -21,9 +23,11 @@ from .workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
 
+FAREWELL = 5.0  # seconds that kopf gets to end its watches
+
 
 class Operator:
-    """The running operator."""
+    """The running operator: it follows the cluster from the start, and acts once it leads."""
 
     def __init__(self, cluster: Cluster, settings: Settings) -> None:
         self.settings = settings
@@ -31,8 +35,22 @@ class Operator:
         self.store = Store()
         self.queue: WorkQueue[Item] = WorkQueue()
         self.reconciler = Reconciler(cluster, self.store, settings, self.touched)
-        self.resync = Resync(cluster, self.store, self.touched, settings.resync_seconds)
+        self.resync = Resync(cluster, self.store, self.touched, settings.resync_seconds, settings.watch_namespace)
+        self.leading = asyncio.Event()
         self.progress = ProgressPoller(self.store, self.reconciler.progress, self.wake_job, settings.progress_seconds)
+
+    def lead(self) -> None:
+        """Act from now on; every object gets a pass."""
+        self.leading.set()
+        for kind in PARENTS:
+            for obj in self.store.all(kind):
+                self.queue.add((kind, *key_of(obj)))
+
+    async def stand_for(self, elector: Elector) -> None:
+        """Lead while the Lease is held. Raises LeaseLostError."""
+        await elector.acquire()
+        self.lead()
+        await elector.hold()
 
     def wake_job(self, key: Key) -> None:
         """Ask for a pass over a DistillationJob."""
@@ -50,6 +68,8 @@ class Operator:
 
     def touched(self, kind: Kind, obj: Object) -> None:
         """Wake the object itself or its parent, and the other side of a promotion."""
+        if not self.leading.is_set():
+            return  # `lead` wakes all there is
         namespace, name = key_of(obj)
         if kind not in PARENTS:
             owner = self.store.owner_of(obj)
@@ -65,8 +85,14 @@ class Operator:
                 if promotes_to(job) == (namespace, name) and not job.get("status", {}).get("finishedAt"):
                     self.queue.add((JOB, *key_of(job)))
 
+    async def poll(self) -> None:
+        """Ask running stages for their progress, until cancelled."""
+        await self.leading.wait()
+        await self.progress.run()
+
     async def work(self) -> None:
         """One worker: passes until cancelled; a poisonous object only delays itself."""
+        await self.leading.wait()
         while True:
             item = await self.queue.get()
             QUEUE_DEPTH.set(len(self.queue))
@@ -87,26 +113,47 @@ class Operator:
                 self.queue.add_after(item, again)
 
 
-async def run(settings: Settings, kubeconfig: str | None) -> None:
-    """Run until a signal; raises when the operator should be restarted."""
+async def run(settings: Settings, kubeconfig: str | None, candidate: Candidate | None) -> None:
+    """Run until a signal; raises when the operator should be restarted. Without a candidate it leads at once."""
     start_http_server(settings.metrics_port)
     async with Cluster(kubeconfig) as cluster:
-        await check_schemas(cluster)
+        if settings.check_crds:
+            await check_schemas(cluster)
         operator = Operator(cluster, settings)
         await operator.resync.once()
-        # Tasks that exist before kopf starts are ours to end, not kopf's.
-        tasks = [asyncio.create_task(operator.work()) for _ in range(settings.workers)]
-        tasks += [asyncio.create_task(operator.resync.run()), asyncio.create_task(operator.progress.run())]
         log.info("started", extra={"objects": sum(len(operator.store.all(kind)) for kind in PARENTS)})
-        registry = kopf_shell.build_registry(operator.seen, operator.resync.trouble, kubeconfig)
-        shell = asyncio.create_task(kopf_shell.run(registry, settings.health_port))
-        try:
-            done, _ = await asyncio.wait([shell, *tasks], return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            for task in tasks:
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+        await serve(operator, kubeconfig, Elector(cluster, candidate) if candidate else None)
+
+
+async def serve(operator: Operator, kubeconfig: str | None, elector: Elector | None) -> None:
+    """Follow and act until a signal; then stop writing, give the Lease back, and end the watches, in that order."""
+    stop, settings = asyncio.Event(), operator.settings
+    registry = kopf_shell.build_registry(operator.seen, operator.resync.trouble, kubeconfig)
+    # Tasks that exist before kopf starts are ours to end, not kopf's.
+    tasks = [asyncio.create_task(operator.work()) for _ in range(settings.workers)]
+    tasks += [asyncio.create_task(operator.resync.run()), asyncio.create_task(operator.poll())]
+    signalled = asyncio.create_task(stop.wait())
+    if elector:
+        operator.cluster.may_write = elector.left
+        tasks.append(asyncio.create_task(operator.stand_for(elector)))
+    else:
+        LEADING.set(1)
+        operator.lead()
+    shell = asyncio.create_task(kopf_shell.run(registry, settings.health_port, settings.watch_namespace, stop))
+    try:
+        done, _ = await asyncio.wait([shell, signalled, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        await end([*tasks, signalled])
+        if elector:
+            await elector.release()
+        stop.set()
+        await asyncio.wait([shell], timeout=FAREWELL)
+
+
+async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel and wait; what they raise was told before."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

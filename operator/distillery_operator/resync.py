@@ -18,10 +18,16 @@ DEAF_AFTER = 2  # lists in a row that showed what the watch had not brought
 
 
 class Resync:
-    """Lists every kind; `touched` is called for each object that came, changed or vanished."""
+    """Lists every kind in one namespace or, where that is empty, in all.
 
-    def __init__(self, cluster: Cluster, store: Store, touched: Callable[[Kind, Object], None], period: float) -> None:
+    `touched` is called for each object that came, changed or vanished.
+    """
+
+    def __init__(
+        self, cluster: Cluster, store: Store, touched: Callable[[Kind, Object], None], period: float, namespace: str
+    ) -> None:
         self._cluster, self._store, self._touched, self._period = cluster, store, touched, period
+        self._namespace = namespace or None
         self._deaf: dict[Kind, int] = {}
         self._last = time.monotonic()
 
@@ -47,7 +53,7 @@ class Resync:
             self._last = time.monotonic()
 
     async def _list(self, kind: Kind) -> tuple[list[Object], int]:
-        return await self._cluster.list(kind, None if kind in PARENTS else MANAGED_SELECTOR)
+        return await self._cluster.list(kind, None if kind in PARENTS else MANAGED_SELECTOR, self._namespace)
 
     async def _compare(self, kind: Kind) -> None:
         """LIST, give the watch time to bring the same, and take over what it did not bring."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from distillery_api.schema import Model, Name
+from distillery_api.schema import DNS_LABEL, Model, Name
 from pydantic import Field
 
 
@@ -19,6 +19,10 @@ class Settings(Model):
 
     worker_image: Annotated[str, Field(min_length=1)]
     server_image: Annotated[str, Field(min_length=1)]
+    watch_namespace: Annotated[
+        str, Field(max_length=63, pattern=f"^$|{DNS_LABEL}", description="Empty: every namespace.")
+    ] = ""
+    check_crds: Annotated[bool, Field(description="Whether to compare the stored CRDs with our own at start.")] = True
     gpu_resource: str = "nvidia.com/gpu"
     pods: PodDefaults = PodDefaults()
     progress_seconds: Annotated[float, Field(gt=0, description="How often running pods are asked.")] = 5.0
