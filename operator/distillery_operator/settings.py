@@ -1,4 +1,4 @@
-"""The operator's configuration file: chart values, as JSON. No other variable or flag carries meaning."""
+"""The operator's configuration file: chart values, as JSON. What differs between its pods comes by flags."""
 
 from pathlib import Path
 from typing import Annotated

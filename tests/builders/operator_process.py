@@ -29,7 +29,7 @@ def control_plane(directory: Path) -> ControlPlane:
 
 def operator_account(plane: ControlPlane, folder: Path) -> Path:
     """Kubeconfig of the chart's own ServiceAccount: a permission that the chart forgets breaks the tests."""
-    tools, kinds = ensure_tools(), ("ServiceAccount", "ClusterRole", "ClusterRoleBinding")
+    tools, kinds = ensure_tools(), ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
     roles = [manifest for manifest in Helm(folder).template() if manifest["kind"] in kinds]
     kubectl(tools, plane.kubeconfig, "create", "namespace", NAMESPACE)
     kubectl(tools, plane.kubeconfig, "apply", "-f", "-", stdin=yaml.safe_dump_all(roles))

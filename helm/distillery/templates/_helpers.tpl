@@ -23,6 +23,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end }}
 
+{{- /* Of the cluster, so that the name holds the namespace: releases in other namespaces have one of their own. */ -}}
+{{- define "distillery.crdsRole" -}}
+{{ include "distillery.fullname" . }}-crds-{{ .Release.Namespace }}
+{{- end }}
+
+{{- /* Ends every binding. */ -}}
+{{- define "distillery.subjects" }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ include "distillery.serviceAccount" . }}
+    namespace: {{ .Release.Namespace }}
+{{- end }}
+
 {{- /* Takes a list: the image's values, and the tag where they name none. */ -}}
 {{- define "distillery.image" -}}
 {{- $image := index . 0 -}}
@@ -33,10 +46,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end }}
 
-{{- /* What the operator reads with --settings: values.settings and the images. */ -}}
+{{- /* What the operator reads with --settings: values.settings, the images and the scope. */ -}}
 {{- define "distillery.settings" -}}
 {{- $images := dict
   "workerImage" (include "distillery.image" (list .Values.images.worker .Chart.AppVersion))
   "serverImage" (include "distillery.image" (list .Values.images.server .Chart.AppVersion)) -}}
-{{- merge $images .Values.settings | toPrettyJson -}}
+{{- $scope := dict "watchNamespace" .Values.watchNamespace "checkCrds" .Values.crds.check -}}
+{{- merge $images $scope .Values.settings | toPrettyJson -}}
 {{- end }}

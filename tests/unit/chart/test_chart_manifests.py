@@ -29,8 +29,9 @@ RIGHTS = {
     "/services": {"get", "list", "watch", "create", "patch"},
     "autoscaling/horizontalpodautoscalers": {"get", "list", "watch", "create", "patch", "delete"},
     "/events": {"create"},
-    "apiextensions.k8s.io/customresourcedefinitions": {"get"},
 }
+ONE_NAMESPACE = {"watchNamespace": "team"}
+CRDS_ROLE = f"{RELEASE}-crds-{NAMESPACE}"
 
 
 def rights(role: Manifest) -> dict[str, set[str]]:
@@ -84,6 +85,37 @@ def test_crds_can_be_left_to_others(helm: Helm) -> None:
 
 def test_the_operator_has_the_rights_that_its_code_uses_and_no_others(manifests: list[Manifest]) -> None:
     assert rights(one(manifests, "ClusterRole")) == RIGHTS
+    assert rights(one(manifests, "ClusterRole", CRDS_ROLE)) == {
+        "apiextensions.k8s.io/customresourcedefinitions": {"get"}
+    }
+
+
+def test_the_operator_has_one_lease_where_it_runs(manifests: list[Manifest]) -> None:
+    create, keep = one(manifests, "Role", f"{RELEASE}-lease")["rules"]
+    assert (create["resources"], create["verbs"]) == (["leases"], ["create"])
+    assert (keep["resources"], keep["verbs"], keep["resourceNames"]) == (["leases"], ["get", "patch"], [RELEASE])
+    (container,) = pod(manifests)["spec"]["containers"]
+    assert f"--lease={NAMESPACE}/{RELEASE}" in container["args"]
+
+
+def test_in_one_namespace_the_operator_has_the_same_rights_there_and_reads_the_crds(helm: Helm) -> None:
+    manifests = helm.template(ONE_NAMESPACE)
+    role, binding = one(manifests, "Role"), one(manifests, "RoleBinding")
+    assert rights(role) == RIGHTS
+    assert role["metadata"]["namespace"] == binding["metadata"]["namespace"] == "team"
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": RELEASE, "namespace": NAMESPACE}]
+    assert [m["metadata"]["name"] for m in manifests if m["kind"] == "ClusterRole"] == [CRDS_ROLE]
+    assert [m["metadata"]["name"] for m in manifests if m["kind"] == "ClusterRoleBinding"] == [CRDS_ROLE]
+
+
+def test_in_one_namespace_nothing_of_the_cluster_is_needed(helm: Helm) -> None:
+    manifests = helm.template({**ONE_NAMESPACE, "crds": {"enabled": False, "check": False}})
+    assert {m["kind"] for m in manifests}.isdisjoint(CLUSTER_KINDS)
+
+
+def test_in_one_namespace_only_its_servers_are_scraped(helm: Helm) -> None:
+    manifests = helm.template({**ONE_NAMESPACE, "podMonitor": {"enabled": True}})
+    assert one(manifests, "PodMonitor", f"{RELEASE}-server")["spec"]["namespaceSelector"] == {"matchNames": ["team"]}
 
 
 def test_the_operator_may_watch_every_kind_that_it_watches() -> None:
@@ -93,23 +125,24 @@ def test_the_operator_may_watch_every_kind_that_it_watches() -> None:
 
 def test_no_role_has_a_wildcard_or_reaches_secrets_or_logs(manifests: list[Manifest]) -> None:
     roles = [m for m in manifests if m["kind"] in ("ClusterRole", "Role")]
-    assert len(roles) == 3
+    assert len(roles) == 5
     for rule in (rule for role in roles for rule in role["rules"]):
         assert "*" not in rule["apiGroups"] + rule["resources"] + rule["verbs"]
         assert not {"secrets", "pods/log", "pods/exec"} & set(rule["resources"])
 
 
 def test_of_crds_the_operator_reads_its_own_two(manifests: list[Manifest]) -> None:
-    (rule,) = (r for r in one(manifests, "ClusterRole")["rules"] if r["resources"] == ["customresourcedefinitions"])
+    (rule,) = (r for r in one(manifests, "ClusterRole", CRDS_ROLE)["rules"])
     assert rule["resourceNames"] == [m["metadata"]["name"] for m in crds(manifests).values()]
 
 
 def test_the_rights_are_bound_to_the_operator_s_account(manifests: list[Manifest]) -> None:
     account = pod(manifests)["spec"]["serviceAccountName"]
     assert one(manifests, "ServiceAccount")["metadata"]["name"] == account
-    assert one(manifests, "ClusterRoleBinding")["subjects"] == [
-        {"kind": "ServiceAccount", "name": account, "namespace": NAMESPACE}
-    ]
+    bindings = [m for m in manifests if m["kind"] in ("ClusterRoleBinding", "RoleBinding")]
+    assert len(bindings) == 3
+    for binding in bindings:
+        assert binding["subjects"] == [{"kind": "ServiceAccount", "name": account, "namespace": NAMESPACE}]
 
 
 @pytest.mark.parametrize(("name", "account"), [("", "default"), ("mine", "mine")])
@@ -134,10 +167,21 @@ def test_users_roles_extend_the_cluster_s_own(manifests: list[Manifest]) -> None
     assert verbs == {"get", "list", "watch"}
 
 
-def test_one_operator_runs_at_a_time(manifests: list[Manifest]) -> None:
+def test_the_next_operator_stands_by_before_the_last_one_goes(manifests: list[Manifest]) -> None:
     spec = one(manifests, "Deployment")["spec"]
-    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    assert (spec["replicas"], spec["strategy"]["rollingUpdate"]) == (1, {"maxSurge": 1, "maxUnavailable": 0})
     assert spec["selector"]["matchLabels"].items() <= spec["template"]["metadata"]["labels"].items()
+
+
+def test_several_operators_are_spread_and_drained_one_at_a_time(helm: Helm, manifests: list[Manifest]) -> None:
+    assert not [m for m in manifests if m["kind"] == "PodDisruptionBudget"]
+    assert "topologySpreadConstraints" not in pod(manifests)["spec"]
+    several = helm.template({"operator": {"replicas": 2}})
+    labels = pod(several)["metadata"]["labels"].items()
+    assert one(several, "Deployment")["spec"]["replicas"] == 2
+    assert one(several, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"].items() <= labels
+    (spread,) = pod(several)["spec"]["topologySpreadConstraints"]
+    assert spread["labelSelector"]["matchLabels"].items() <= labels
 
 
 def test_the_operator_is_no_child_of_its_own_watch(manifests: list[Manifest]) -> None:
@@ -155,9 +199,16 @@ def test_the_pod_is_restricted_under_any_uid(manifests: list[Manifest]) -> None:
     assert "POD_ID" in [variable["name"] for variable in spec["containers"][0]["env"]]
 
 
+def test_the_operator_s_name_in_the_lease_is_its_pod_s_and_lasts_as_long(manifests: list[Manifest]) -> None:
+    (container,) = pod(manifests)["spec"]["containers"]
+    fields = {variable["name"]: variable["valueFrom"]["fieldRef"]["fieldPath"] for variable in container["env"]}
+    assert "--identity=$(POD_ID)_$(POD_UID)" in container["args"]
+    assert fields == {"POD_ID": "metadata.name", "POD_UID": "metadata.uid"}
+
+
 def test_the_operator_is_started_and_probed_where_it_listens(manifests: list[Manifest]) -> None:
     (container,) = pod(manifests)["spec"]["containers"]
-    assert container["args"] == ["--settings", "/etc/distillery/operator.json"]
+    assert "--settings=/etc/distillery/operator.json" in container["args"]
     assert {port["name"]: port["containerPort"] for port in container["ports"]} == {"metrics": 8080, "health": 8081}
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         assert container[probe]["httpGet"] == {"path": "/healthz", "port": "health"}

@@ -16,8 +16,10 @@ UNREAD = {"global"}
 # Another value for each leaf of values.yaml, and what must be set beside it to see a difference.
 OTHER: dict[str, tuple[Any, Values]] = {
     "fullnameOverride": ("other", {}),
+    "watchNamespace": ("team", {}),
     "crds.enabled": (False, {}),
     "crds.keep": (False, {}),
+    "crds.check": (False, {}),
     "rbac.aggregate": (False, {}),
     "serviceAccount.create": (False, {}),
     "serviceAccount.name": ("other", {}),
@@ -25,6 +27,7 @@ OTHER: dict[str, tuple[Any, Values]] = {
     **{f"images.{name}.repository": ("registry:5000/other", {}) for name in ("operator", "worker", "server")},
     **{f"images.{name}.tag": ("other", {}) for name in ("operator", "worker", "server")},
     **{f"images.{name}.digest": (DIGEST, {}) for name in ("operator", "worker", "server")},
+    "operator.replicas": (2, {}),
     "operator.imagePullPolicy": ("Always", {}),
     "operator.imagePullSecrets": ([{"name": "login"}], {}),
     "operator.resources.requests.cpu": ("2", {}),
@@ -110,7 +113,6 @@ def test_the_schema_lists_the_keys_of_values_yaml() -> None:
         pytest.param({"images": {"worker": {"pullPolicy": "Always"}}}, "'pullPolicy'", id="of an image"),
         pytest.param({"settings": {"retries": 1}}, "'retries'", id="in the operator's settings"),
         pytest.param({"settings": {"pods": {"nodeSelector": {}}}}, "'nodeSelector'", id="in the pods' settings"),
-        pytest.param({"operator": {"replicas": 2}}, "'replicas'", id="a second operator"),
     ],
 )
 def test_an_unknown_key_is_refused_by_name(values: Values, named: str, helm: Helm) -> None:
@@ -124,6 +126,8 @@ def test_an_unknown_key_is_refused_by_name(values: Values, named: str, helm: Hel
         pytest.param("images.worker.repository", f"registry/worker@{DIGEST}", id="a digest in the repository"),
         pytest.param("images.worker.repository", "", id="no repository"),
         pytest.param("images.server.digest", "sha256:12", id="a short digest"),
+        pytest.param("operator.replicas", 0, id="no operator"),
+        pytest.param("watchNamespace", "Team", id="a namespace in upper case"),
         pytest.param("settings.workers", 0, id="no workers"),
         pytest.param("settings.workers", None, id="a setting taken away"),
         pytest.param("settings.logLevel", "debug", id="a level in lower case"),
@@ -135,7 +139,7 @@ def test_an_unknown_key_is_refused_by_name(values: Values, named: str, helm: Hel
 def test_a_wrong_value_is_refused_with_its_place(path: str, value: Any, helm: Helm) -> None:
     refusal = helm.refusal(nested(path, value))
     assert "/" + path.split(".")[0] in refusal
-    assert path.rsplit(".", 1)[1] in refusal
+    assert path.rsplit(".", 1)[-1] in refusal
 
 
 @pytest.mark.parametrize(
