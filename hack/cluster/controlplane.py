@@ -54,12 +54,14 @@ class ControlPlane:
         directory: Path,
         controllers: Sequence[str] = DEFAULT_CONTROLLERS,
         manifests: Sequence[Path] = (),
+        apiserver_flags: Sequence[str] = (),
         *,
         outlive: bool = False,
     ) -> None:
         self.directory = directory.resolve()
         self.controllers = tuple(controllers)
         self.manifests = tuple(manifests)
+        self.apiserver_flags = tuple(apiserver_flags)
         self.outlive = outlive
         self.kubeconfig = self.directory / "kubeconfig"
 
@@ -116,7 +118,7 @@ class ControlPlane:
             processes.require_running(started.processes, self._logs)
 
         run("etcd", etcd_command(tools, plan))
-        run("kube-apiserver", apiserver_command(tools, plan))
+        run("kube-apiserver", [*apiserver_command(tools, plan), *self.apiserver_flags])
         processes.wait_until("the API server is ready", lambda: is_ready(plan), START_SECONDS, check)
         self._apply_manifests(tools)
         if self.controllers:

@@ -28,13 +28,13 @@ class Helm:
 
     def __init__(self, home: Path) -> None:
         self._home = home
-        self._path = helm_path()
+        self.path = helm_path()
 
     def run(self, *arguments: str, values: Values | None = None) -> subprocess.CompletedProcess[str]:
         """Run with values from standard input."""
         homes = {f"HELM_{kind}_HOME": str(self._home) for kind in ("CACHE", "CONFIG", "DATA")}
         return subprocess.run(
-            [str(self._path), *arguments, "--values", "-"],
+            [str(self.path), *arguments, "--values", "-"],
             input=yaml.safe_dump(values or {}),
             env={"PATH": os.environ["PATH"], "HOME": str(self._home), **homes},
             capture_output=True, text=True, check=False,

@@ -6,7 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 from api import kubectl
@@ -19,25 +21,36 @@ CONTROLLERS = (
     "garbage-collector-controller", "namespace-controller", "serviceaccount-controller", "job-controller",
     "deployment-controller", "replicaset-controller",
 )  # fmt: skip
+CRDS = (ROOT / "crds/distillationjobs.yaml", ROOT / "crds/distilledmodels.yaml")
 
 
-def control_plane(directory: Path) -> ControlPlane:
+def control_plane(directory: Path, apiserver_flags: Sequence[str] = ()) -> ControlPlane:
     """A control plane with our CRDs; `start` it, and `stop` it in the end."""
-    crds = [ROOT / "crds/distillationjobs.yaml", ROOT / "crds/distilledmodels.yaml"]
-    return ControlPlane(directory, controllers=CONTROLLERS, manifests=crds)
+    return ControlPlane(directory, controllers=CONTROLLERS, manifests=CRDS, apiserver_flags=apiserver_flags)
 
 
 def operator_account(plane: ControlPlane, folder: Path) -> Path:
     """Kubeconfig of the chart's own ServiceAccount: a permission that the chart forgets breaks the tests."""
-    tools, kinds = ensure_tools(), ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
-    roles = [manifest for manifest in Helm(folder).template() if manifest["kind"] in kinds]
-    kubectl(tools, plane.kubeconfig, "create", "namespace", NAMESPACE)
-    kubectl(tools, plane.kubeconfig, "apply", "-f", "-", stdin=yaml.safe_dump_all(roles))
-    token = kubectl(tools, plane.kubeconfig, "-n", NAMESPACE, "create", "token", RELEASE, "--duration=6h").strip()
+    kubectl(ensure_tools(), plane.kubeconfig, "create", "namespace", NAMESPACE)
+    grant(plane, folder)
+    return account(plane, folder)
+
+
+def grant(plane: ControlPlane, folder: Path, **values: Any) -> None:
+    """Apply the chart's account and its rights."""
+    kinds = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
+    manifests = [manifest for manifest in Helm(folder).template(values) if manifest["kind"] in kinds]
+    kubectl(ensure_tools(), plane.kubeconfig, "apply", "-f", "-", stdin=yaml.safe_dump_all(manifests))
+
+
+def account(plane: ControlPlane, folder: Path, name: str = RELEASE, port: int | None = None) -> Path:
+    """A kubeconfig with a token of its own for that account, through another port where one is given."""
+    token = kubectl(ensure_tools(), plane.kubeconfig, "-n", NAMESPACE, "create", "token", name, "--duration=6h").strip()
     content = yaml.safe_load(plane.kubeconfig.read_text())
-    for user in content["users"]:
-        user["user"] = {"token": token}
-    path = folder / "kubeconfig"
+    content["users"][0]["user"] = {"token": token}
+    if port:
+        content["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{port}"
+    path = folder / f"{name}.kubeconfig"
     path.write_text(yaml.safe_dump(content))
     return path
 
@@ -45,8 +58,8 @@ def operator_account(plane: ControlPlane, folder: Path) -> Path:
 class OperatorProcess:
     """`python -m distillery_operator` against the control plane; killed and started as the test wants."""
 
-    def __init__(self, kubeconfig: Path, folder: Path) -> None:
-        self.kubeconfig, self.folder = kubeconfig, folder
+    def __init__(self, kubeconfig: Path, folder: Path, *flags: str) -> None:
+        self.kubeconfig, self.folder, self.flags = kubeconfig, folder, flags
         self.health_port, self.metrics_port = free_port(), free_port()
         self.settings = {
             "workerImage": "registry/worker@sha256:1", "serverImage": "registry/server@sha256:2",
@@ -62,7 +75,10 @@ class OperatorProcess:
         environment = {**os.environ, "PYTHONPATH": f"{ROOT}/crds:{ROOT}/operator", "PYTHONWARNINGS": "default"}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "distillery_operator", "--settings", path, "--kubeconfig", self.kubeconfig],
+                [
+                    sys.executable, "-m", "distillery_operator", "--settings", path, "--kubeconfig", self.kubeconfig,
+                    *self.flags,
+                ],
                 env=environment, stderr=log, stdout=log,
             )  # fmt: skip
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from audit import Audit
 from controlplane import ControlPlane
 from kubelet import Kubelet
 from kubernetes import client, config
@@ -18,8 +19,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    plane = control_plane(tmp_path_factory.mktemp("plane"))
+def audit(tmp_path_factory: pytest.TempPathFactory) -> Audit:
+    return Audit(tmp_path_factory.mktemp("audit"))
+
+
+@pytest.fixture(scope="session")
+def plane(tmp_path_factory: pytest.TempPathFactory, audit: Audit) -> Iterator[ControlPlane]:
+    plane = control_plane(tmp_path_factory.mktemp("plane"), audit.flags())
     plane.start()
     yield plane
     plane.stop()
