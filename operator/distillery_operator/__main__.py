@@ -8,6 +8,7 @@ from pathlib import Path
 
 from . import logs
 from .cluster import ApiError
+from .kopf_shell import WatchEndedError
 from .lease import Candidate, LeaseLostError
 from .operator import run
 from .schema_check import SchemaMismatchError
@@ -34,7 +35,7 @@ def main() -> int:
     logs.configure(settings.log_level)
     try:
         asyncio.run(run(settings, options.kubeconfig, candidate))
-    except (SchemaMismatchError, ApiError, LeaseLostError) as error:
+    except (SchemaMismatchError, ApiError, LeaseLostError, WatchEndedError) as error:
         logging.getLogger(__name__).error("stopped: %s", error)
         return 1
     return 0

@@ -19,6 +19,11 @@ TOKEN_LIFE = dt.timedelta(minutes=45)  # the kubelet renews tokens at 80 % of an
 
 log = logging.getLogger(__name__)
 
+
+class WatchEndedError(Exception):
+    """kopf gave up on a watch, which it does where trying again is of no use."""
+
+
 Seen = Callable[[Kind, str | None, Object], None]
 
 
@@ -83,7 +88,7 @@ def build_settings() -> kopf.OperatorSettings:
 
 
 async def run(registry: kopf.OperatorRegistry, health_port: int, namespace: str, stop: asyncio.Event) -> None:
-    """Until `stop`, which SIGTERM and SIGINT set, or until a watch dies. `namespace` is empty for all of them."""
+    """Until `stop`, which SIGTERM and SIGINT set. `namespace` is empty for all of them. Raises WatchEndedError."""
     existing = asyncio.all_tasks()
     tasks = await kopf.spawn_tasks(
         registry=registry,
@@ -97,4 +102,7 @@ async def run(registry: kopf.OperatorRegistry, health_port: int, namespace: str,
     # In place of kopf's own, which would only end its watches: the Lease is to be given back first.
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await kopf.run_tasks(tasks, ignored=existing)
+    try:
+        await kopf.run_tasks(tasks, ignored=existing)
+    except Exception as error:
+        raise WatchEndedError(f"a watch ended: {type(error).__name__}: {error}") from error

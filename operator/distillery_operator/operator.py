@@ -122,7 +122,12 @@ async def run(settings: Settings, kubeconfig: str | None, candidate: Candidate |
         operator = Operator(cluster, settings)
         await operator.resync.once()
         log.info("started", extra={"objects": sum(len(operator.store.all(kind)) for kind in PARENTS)})
-        await serve(operator, kubeconfig, Elector(cluster, candidate) if candidate else None)
+        try:
+            await serve(operator, kubeconfig, Elector(cluster, candidate) if candidate else None)
+        except kopf_shell.WatchEndedError:
+            if settings.check_crds:
+                await check_schemas(cluster)  # a CRD that was deleted or replaced has a better message
+            raise
 
 
 async def serve(operator: Operator, kubeconfig: str | None, elector: Elector | None) -> None:

@@ -17,7 +17,7 @@ async def check_schemas(cluster: Cluster) -> None:
     for wanted in (distillationjobs(), distilledmodels()):
         name = wanted["metadata"]["name"]
         held = await cluster.get(CRD, None, name)
-        if held is None:
+        if held is None or held["metadata"].get("deletionTimestamp"):
             raise SchemaMismatchError(
                 f"the CRD {name} is not installed; set crds.enabled=true in the chart, or apply crds/"
             )

@@ -1,0 +1,96 @@
+"""Calls of the API under a term: a write never outlasts it, a read does not care."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import yaml
+from aiohttp import web
+from distillery_operator.__main__ import candidate_of
+from distillery_operator.cluster import ApiError, Cluster
+from distillery_operator.lease import Candidate
+from distillery_operator.names import BATCH_JOB, LEASE
+
+BODY = {"metadata": {"namespace": "team", "name": "child"}}
+
+
+class Server:
+    """Answers reads and Leases; writes of anything else hang."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.app = web.Application()
+        self.app.router.add_route("*", "/{path:.*}", self.answer)
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.calls.append(request.method)
+        if request.method != "GET" and "leases" not in request.path:
+            await asyncio.sleep(5)
+        return web.json_response({"items": [], "metadata": {"resourceVersion": "1"}})
+
+
+@pytest.fixture
+async def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+async def cluster(server: Server, tmp_path: Path) -> AsyncIterator[Cluster]:
+    runner = web.AppRunner(server.app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0]
+    config = {
+        "current-context": "c", "users": [{"name": "u", "user": {"token": "t"}}],
+        "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
+        "clusters": [{"name": "k", "cluster": {"server": f"http://{host}:{port}"}}],
+    }  # fmt: skip
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
+    async with Cluster(str(tmp_path / "kubeconfig")) as cluster:
+        yield cluster
+    await runner.cleanup()
+
+
+async def test_a_write_ends_with_the_term(cluster: Cluster) -> None:
+    ends = time.monotonic() + 0.3
+    cluster.may_write = lambda: ends - time.monotonic()
+    with pytest.raises(ApiError, match="Unreachable"):
+        await cluster.create(BATCH_JOB, BODY)
+    assert time.monotonic() - ends < 1
+
+
+async def test_after_the_term_no_write_leaves(cluster: Cluster, server: Server) -> None:
+    cluster.may_write = lambda: 0.0
+    for write in (
+        cluster.create(BATCH_JOB, BODY),
+        cluster.apply(BATCH_JOB, BODY),
+        cluster.merge(BATCH_JOB, "team", "child", {}),
+        cluster.delete(BATCH_JOB, "team", "child", "uid"),
+    ):
+        with pytest.raises(ApiError, match="NotLeading"):
+            await write
+    assert server.calls == []
+
+
+async def test_one_that_stands_by_reads_and_asks_for_the_lease(cluster: Cluster, server: Server) -> None:
+    cluster.may_write = lambda: -1.0
+    await cluster.list(BATCH_JOB, None)
+    await cluster.create(LEASE, BODY)
+    assert server.calls == ["GET", "POST"]
+
+
+def test_the_flags_name_a_lease_and_a_holder() -> None:
+    assert candidate_of("system/distillery", "pod_uid") == Candidate("system", "distillery", "pod_uid")
+    assert candidate_of(None, None) is None
+
+
+@pytest.mark.parametrize(
+    ("lease", "identity"),
+    [("system/distillery", None), (None, "pod"), ("distillery", "pod"), ("/distillery", "pod"), ("system/", "pod")],
+)
+def test_half_of_the_flags_is_refused(lease: str | None, identity: str | None) -> None:
+    with pytest.raises(ValueError, match="--lease NAMESPACE/NAME and --identity ID"):
+        candidate_of(lease, identity)
