@@ -19,12 +19,11 @@ TOKEN_LIFE = dt.timedelta(minutes=45)  # the kubelet renews tokens at 80 % of an
 
 log = logging.getLogger(__name__)
 
+Seen = Callable[[Kind, str | None, Object], None]
+
 
 class WatchEndedError(Exception):
     """kopf gave up on a watch, which it does where trying again is of no use."""
-
-
-Seen = Callable[[Kind, str | None, Object], None]
 
 
 def build_registry(seen: Seen, trouble: Callable[[], str | None], kubeconfig: str | None) -> kopf.OperatorRegistry:

@@ -94,18 +94,30 @@ class Elector:
                 raise LeaseLostError(f"the Lease {self._candidate.namespace}/{self._candidate.name} was not renewed")
 
     async def release(self) -> None:
-        """Let the next one lead at once. Call when nothing of ours writes any more."""
-        held, self._own, ours = self._own, None, self.left() > 0
+        """Let the next one lead at once, if the Lease is ours. Call when nothing of ours writes any more."""
         self._until = self._clock()
         LEADING.set(0)
-        if held is None or not ours:
-            return
         try:
             async with asyncio.timeout(RELEASE):
-                await self._write(held, {**held["spec"], "holderIdentity": "", "renewTime": micro_time()})
-            log.info("lease released", extra={"identity": self._candidate.identity})
+                while not await self._given_back():
+                    pass
         except (ApiError, TimeoutError) as error:
-            log.warning("lease not released, others wait %d s: %s", LEASE_DURATION, error)
+            log.warning("lease not released, others wait %d s: %s", LEASE_DURATION, error or "no answer")
+
+    async def _given_back(self) -> bool:
+        """One attempt; False when a renewal that was interrupted came through between our look and our write."""
+        lease = await self._cluster.get(LEASE, self._candidate.namespace, self._candidate.name)
+        spec = lease.get("spec", {}) if lease else {}
+        if spec.get("holderIdentity") != self._candidate.identity:
+            return True
+        try:
+            await self._write(lease, {**spec, "holderIdentity": "", "renewTime": micro_time()})
+        except ApiError as error:
+            if error.status == 409:
+                return False
+            raise
+        log.info("lease released", extra={"identity": self._candidate.identity})
+        return True
 
     async def _tried(self, seconds: float) -> bool:
         """One attempt within so many seconds; False when another holds the Lease or the API server does not answer."""

@@ -164,6 +164,30 @@ async def test_what_is_given_back_is_taken_at_the_next_look(world):
     assert await second.attempt()
 
 
+async def test_it_is_given_back_although_a_renewal_was_interrupted_and_came_through(world):
+    first, second = world.elector("a"), world.elector("b")
+    await first.attempt()
+    merge, late = world.api.merge, [{"renewTime": "later"}]
+
+    async def behind_a_renewal(kind: Kind, namespace: str, name: str, body: dict[str, Any]) -> dict[str, Any]:
+        if late:
+            world.api._store({**world.api.lease, "spec": world.api.lease["spec"] | late.pop()})
+        return await merge(kind, namespace, name, body)
+
+    world.api.merge = behind_a_renewal
+    await first.release()
+    assert world.holder() == ""
+    assert await second.attempt()
+
+
+async def test_one_that_stands_by_gives_nothing_back_that_is_not_its_own(world):
+    first, second = world.elector("a"), world.elector("b")
+    await first.attempt()
+    await second.attempt()
+    await second.release()
+    assert world.holder() == "a"
+
+
 async def test_a_holder_without_an_answer_gives_up_at_its_deadline(world):
     first = world.elector("a")
     await first.acquire()
