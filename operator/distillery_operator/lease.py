@@ -102,7 +102,7 @@ class Elector:
                 while not await self._given_back():
                     pass
         except (ApiError, TimeoutError) as error:
-            log.warning("lease not released, others wait %d s: %s", LEASE_DURATION, error or "no answer")
+            log.warning("lease not released, others wait %d s: %s", LEASE_DURATION, str(error) or "no answer")
 
     async def _given_back(self) -> bool:
         """One attempt; False when a renewal that was interrupted came through between our look and our write."""
@@ -126,7 +126,7 @@ class Elector:
                 return await self.attempt()
         except (ApiError, TimeoutError) as error:
             self._own = None  # our write may have come through: look again
-            log.warning("lease: %s", error or "no answer")
+            log.warning("lease: %s", str(error) or "no answer")
             return False
 
     async def attempt(self) -> bool:

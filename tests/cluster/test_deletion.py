@@ -77,7 +77,7 @@ class Release:
         assert done.returncode == 0, done.stderr
 
     def install(self) -> None:
-        self.helm("install", RELEASE, str(CHART), "--create-namespace", "--take-ownership")
+        self.helm("install", RELEASE, str(CHART), "--create-namespace", "--take-ownership", "--force-conflicts")
 
     def operator(self) -> OperatorProcess:
         folder = self.folder / "operator"
