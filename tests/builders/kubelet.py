@@ -65,6 +65,8 @@ class Kubelet:
     def tend(self, pod: Any) -> None:
         """Do for a pod what is due."""
         if pod.metadata.deletion_timestamp:
+            if pod.status.phase in ("Pending", "Running"):
+                self._patch(pod, phase="Failed")  # the Job controller waits for it before it lets go of the pod
             self.core.delete_namespaced_pod(pod.metadata.name, pod.metadata.namespace, grace_period_seconds=0)
             return
         stage = pod.metadata.labels.get(STAGE)

@@ -68,7 +68,7 @@ async def test_after_the_term_no_write_leaves(cluster: Cluster, server: Server) 
         cluster.create(BATCH_JOB, BODY),
         cluster.apply(BATCH_JOB, BODY),
         cluster.merge(BATCH_JOB, "team", "child", {}),
-        cluster.delete(BATCH_JOB, "team", "child", "uid"),
+        cluster.delete(BATCH_JOB, "team", "child", "uid", foreground=False),
     ):
         with pytest.raises(ApiError, match="NotLeading"):
             await write
