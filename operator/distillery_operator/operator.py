@@ -1,6 +1,7 @@
 """Puts the parts together: store, queue, workers, resync, progress, Lease, and kopf around them."""
 
 import asyncio
+import functools
 import logging
 from collections.abc import Iterable
 from typing import Any
@@ -10,8 +11,9 @@ from prometheus_client import start_http_server
 from . import kopf_shell
 from .cluster import ApiError, Cluster
 from .lease import Candidate, Elector
-from .metrics import LEADING, QUEUE_DEPTH, WATCH_EVENTS
-from .names import JOB, MODEL, OWNER_KIND, PARENTS, Kind
+from .logs import about
+from .metrics import LEADING, QUEUE_DEPTH, QUEUE_SECONDS, WATCH_AGE, WATCH_EVENTS
+from .names import CHILDREN, JOB, MODEL, OWNER_KIND, PARENTS, Kind
 from .progress import ProgressPoller
 from .reconcile import Item, Reconciler
 from .resync import Resync
@@ -33,11 +35,26 @@ class Operator:
         self.settings = settings
         self.cluster = cluster
         self.store = Store()
-        self.queue: WorkQueue[Item] = WorkQueue()
+        self.queue: WorkQueue[Item] = WorkQueue(
+            lambda item, seconds: QUEUE_SECONDS.labels(item[0].kind).observe(seconds)
+        )
         self.reconciler = Reconciler(cluster, self.store, settings, self.touched)
         self.resync = Resync(cluster, self.store, self.touched, settings.resync_seconds, settings.watch_namespace)
         self.leading = asyncio.Event()
         self.progress = ProgressPoller(self.store, self.reconciler.progress, self.wake_job, settings.progress_seconds)
+
+        self.measure()
+
+    def measure(self) -> None:
+        """Let a scrape read depth of the queue and age of the watches as they are then."""
+        for parent in PARENTS:
+            QUEUE_DEPTH.labels(parent.kind).set_function(functools.partial(self.depth, parent))
+        for kind in (*PARENTS, *CHILDREN):
+            WATCH_AGE.labels(kind.kind).set_function(functools.partial(self.resync.silence, kind))
+
+    def depth(self, kind: Kind) -> int:
+        """Objects of the kind that wait for a pass."""
+        return sum(item[0] == kind for item in self.queue.waiting())
 
     def lead(self) -> None:
         """Act from now on; every object gets a pass."""
@@ -59,6 +76,7 @@ class Operator:
     def seen(self, kind: Kind, event: str | None, obj: Object) -> None:
         """Take an event into the store, and wake whoever it concerns."""
         WATCH_EVENTS.labels(kind.kind).inc()
+        self.resync.heard(kind)
         if event == "DELETED":
             changed = self.store.remove(kind, key_of(obj), obj["metadata"]["uid"])
         else:
@@ -91,26 +109,26 @@ class Operator:
         await self.progress.run()
 
     async def work(self) -> None:
-        """One worker: passes until cancelled; a poisonous object only delays itself."""
+        """One worker: passes until cancelled."""
         await self.leading.wait()
         while True:
             item = await self.queue.get()
-            QUEUE_DEPTH.set(len(self.queue))
-            try:
-                again = await self.reconciler.reconcile(item)
-            except asyncio.CancelledError:
-                raise
-            except Exception as error:
-                delay = self.queue.failed(item)
-                expected = isinstance(error, ApiError)
-                log.warning(
-                    "pass failed, next in %.1f s: %s", delay, error, exc_info=not expected,
-                    extra={"kind": item[0].kind, "namespace": item[1], "name_": item[2]},
-                )  # fmt: skip
-                continue
-            self.queue.done(item)
-            if again is not None:
-                self.queue.add_after(item, again)
+            with about(self.store.get(item[0], item[1:])):
+                await self.attempt(item)
+
+    async def attempt(self, item: Item) -> None:
+        """One pass; a poisonous object only delays itself."""
+        try:
+            again = await self.reconciler.reconcile(item)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            delay = self.queue.failed(item)
+            log.warning("pass failed, next in %.1f s: %s", delay, error, exc_info=not isinstance(error, ApiError))
+            return
+        self.queue.done(item)
+        if again is not None:
+            self.queue.add_after(item, again)
 
 
 async def run(settings: Settings, kubeconfig: str | None, candidate: Candidate | None) -> None:

@@ -10,6 +10,7 @@ from distillery_api.distillationjob_status import Progress
 from distillery_api.run import PROGRESS_PORT
 from distillery_api.schema import Model
 
+from .logs import about
 from .names import JOB, OWNER_KIND, POD
 from .store import Key, Object, Store
 
@@ -49,10 +50,15 @@ class ProgressPoller:
             while True:
                 await asyncio.sleep(self._period)
                 pods = [pod for pod in self._store.all(POD) if is_running_stage(pod)]
-                await asyncio.gather(*(self._ask(session, pod) for pod in pods))
+                await asyncio.gather(*(self._poll(session, pod) for pod in pods))
                 for name in {job_name(pod) for pod in pods}:
                     self._publish(name, next(pod for pod in pods if job_name(pod) == name))
                 self._forget({job_name(pod) for pod in self._store.all(POD)})
+
+    async def _poll(self, session: aiohttp.ClientSession, pod: Object) -> None:
+        owner = self._store.owner_of(pod)
+        with about(self._store.get(JOB, owner) if owner else None):
+            await self._ask(session, pod)
 
     async def _ask(self, session: aiohttp.ClientSession, pod: Object) -> None:
         address = pod["status"]["podIP"]

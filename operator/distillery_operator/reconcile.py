@@ -4,25 +4,22 @@ import datetime as dt
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from distillery_api.distillationjob import OUR_CONTROLLER
 from distillery_api.distillationjob_status import Progress
 from distillery_api.summary import Failure
-from pydantic import ValidationError
 
+from .accounting import account
 from .cluster import ApiError, Cluster
-from .conditions import Wanted, merged
-from .job_plan import plan_job
-from .metrics import PROMOTIONS, RECONCILE_SECONDS, RECONCILES, STAGES, VERDICTS
-from .model_plan import plan_model
-from .names import BATCH_JOB, JOB, OWNER_UID, POD, Kind
-from .plans import Action, Apply, Create, Delete, Merge, Note, Plan
+from .metrics import RECONCILE_SECONDS, RECONCILES
+from .names import BATCH_JOB, OWNER_UID, POD, STAGE, Kind
+from .planning import plan_object
+from .plans import Action, Apply, Create, Delete, Merge, Plan
 from .recorder import Recorder
 from .settings import Settings
 from .store import Object, Store, key_of
-from .views import job_view, model_view
 
 log = logging.getLogger(__name__)
 
@@ -79,12 +76,7 @@ class Reconciler:
 
     def _plan(self, kind: Kind, parent: Object) -> Plan:
         refused = self._refused.get(parent["metadata"]["uid"], {})
-        try:
-            if kind == JOB:
-                return plan_job(job_view(parent, self._store, self.progress, refused), self._settings, now())
-            return plan_model(model_view(parent, self._store, refused), self._settings, now())
-        except ValidationError as error:
-            return invalid(parent, error)
+        return plan_object(kind, parent, self._store, self._settings, now(), self.progress, refused)
 
     async def _confirm(self, kind: Kind, parent: Object) -> Object | None:
         """Read parent and children live into the store; None when the parent is gone."""
@@ -127,7 +119,8 @@ class Reconciler:
             return await self._refusal(parent, action, error)
         self._remember(action.kind, written, None)
         self._refused.get(parent["metadata"]["uid"], {}).pop(name, None)
-        log.info("wrote %s %s", action.kind.kind, name, extra=reference(parent))
+        stage = action.body["metadata"]["labels"].get(STAGE)
+        log.info("wrote %s %s", action.kind.kind, name, extra={"stage": stage} if stage else {})
         return True
 
     async def _must_be_ours(self, parent: Object, action: Apply) -> None:
@@ -184,7 +177,7 @@ class Reconciler:
             "status": status,
         }  # fmt: skip
         self._remember(kind, await self._cluster.apply(kind, body, "status"), "status")
-        count(before, status)
+        account(held["metadata"]["namespace"], before, status)
 
 
 def managed_elsewhere(parent: Object) -> bool:
@@ -206,48 +199,3 @@ def leaving(child: Object, parent: Object) -> bool:
     mine = (parent["kind"], parent["metadata"]["name"])
     owners = ((owner["kind"], owner["name"]) for owner in metadata.get("ownerReferences", ()))
     return "deletionTimestamp" in metadata or mine in owners
-
-
-def reference(parent: Object) -> dict[str, str]:
-    """Log fields that name the object."""
-    metadata = parent["metadata"]
-    return {
-        "kind": parent["kind"],
-        "namespace": metadata["namespace"],
-        "name_": metadata["name"],
-        "uid": metadata["uid"],
-    }
-
-
-def invalid(parent: Object, error: ValidationError) -> Plan:
-    """A spec that the API server let through and we cannot read: say so, and wait for another."""
-    first = error.errors(include_url=False)[0]
-    message = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    generation = parent["metadata"]["generation"]
-    wanted = [
-        Wanted("Ready", "False", "InvalidSpec", message),
-        Wanted("Reconciling", "False", "InvalidSpec"),
-        Wanted("Stalled", "True", "InvalidSpec", message),
-    ]
-    conditions = [condition.dump() for condition in merged((), wanted, generation, now())]
-    held = parent.get("status", {})
-    if [c["message"] for c in held.get("conditions", ())] == [c["message"] for c in conditions]:
-        return Plan(status=held)
-    return Plan(
-        status={"observedGeneration": generation, "conditions": conditions},
-        notes=(Note("Warning", "InvalidSpec", message),),
-    )
-
-
-def count(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-    """Metrics of what this status says for the first time."""
-    old = {stage["name"]: stage["state"] for stage in before.get("stages", ())}
-    for stage in after.get("stages", ()):
-        if stage["state"] in ("Done", "Skipped", "Failed") and old.get(stage["name"]) != stage["state"]:
-            STAGES.labels(stage["name"], stage["state"]).inc()
-    if after.get("verdict") and after["verdict"] != before.get("verdict"):
-        VERDICTS.labels(after["verdict"]["result"]).inc()
-    known = {(entry["jobUid"], entry["outcome"]) for entry in before.get("history", ())}
-    for entry in after.get("history", ()):
-        if (entry["jobUid"], entry["outcome"]) not in known:
-            PROMOTIONS.labels(entry["outcome"], entry["reason"]).inc()

@@ -33,7 +33,7 @@ class Recorder:
             await self._cluster.create(EVENT, body)
         except ApiError as error:
             if error.status != 409:  # an earlier process posted it
-                log.warning("event not posted: %s", error, extra={"object": metadata["name"], "reason": note.reason})
+                log.warning("event not posted: %s", error, extra={"reason": note.reason})
                 return
         self._posted[name] = None
         while len(self._posted) > REMEMBERED:

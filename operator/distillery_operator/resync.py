@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 
 from .cluster import ApiError, Cluster
-from .metrics import OBJECTS, PHANTOMS
+from .metrics import OBJECTS, PHANTOMS, keep_namespaces
 from .names import CHILDREN, MANAGED_SELECTOR, PARENTS, Kind
-from .store import Object, Store
+from .store import Object, Store, key_of
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,16 @@ class Resync:
         self._cluster, self._store, self._touched, self._period = cluster, store, touched, period
         self._namespace = namespace or None
         self._deaf: dict[Kind, int] = {}
-        self._last = time.monotonic()
+        self._started = self._last = time.monotonic()
+        self._heard: dict[Kind, float] = {}
+
+    def heard(self, kind: Kind) -> None:
+        """The watch on the kind brought something."""
+        self._heard[kind] = time.monotonic()
+
+    def silence(self, kind: Kind) -> float:
+        """Seconds since the watch brought something, or a LIST showed that it had missed nothing."""
+        return time.monotonic() - self._heard.get(kind, self._started)
 
     async def once(self) -> None:
         """Fill the store before anything is decided."""
@@ -51,6 +60,7 @@ class Resync:
                 log.warning("resync failed: %s", error)
                 continue
             self._last = time.monotonic()
+            keep_namespaces({key_of(parent)[0] for kind in PARENTS for parent in self._store.all(kind)})
 
     async def _list(self, kind: Kind) -> tuple[list[Object], int]:
         return await self._cluster.list(kind, None if kind in PARENTS else MANAGED_SELECTOR, self._namespace)
@@ -65,7 +75,11 @@ class Resync:
             self._touched(kind, obj)
         PHANTOMS.labels(kind.kind).inc(len(gone))
         OBJECTS.labels(kind.kind).set(len(self._store.all(kind)))
-        self._deaf[kind] = self._deaf.get(kind, 0) + 1 if missed or gone else 0
+        if missed or gone:
+            self._deaf[kind] = self._deaf.get(kind, 0) + 1
+        else:
+            self._deaf[kind] = 0
+            self.heard(kind)
 
     def trouble(self) -> str | None:
         """Why the operator should be restarted, if it should: a deaf watch, or no LIST for long."""

@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Hashable
+import time
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -12,23 +13,28 @@ LONGEST_BACKOFF = 300.0
 
 
 class WorkQueue(Generic[K]):
-    """Keys to reconcile. A key added while it is being worked on comes back once that work is done."""
+    """Keys to reconcile. A key added while it is being worked on comes back once that work is done.
 
-    def __init__(self) -> None:
+    `waited` is told how many seconds each key waited for its pass.
+    """
+
+    def __init__(self, waited: Callable[[K, float], None]) -> None:
+        self._waited = waited
         self._ready: asyncio.Queue[K] = asyncio.Queue()
-        self._dirty: set[K] = set()
+        self._dirty: dict[K, float] = {}  # since when
         self._active: set[K] = set()
         self._failures: dict[K, int] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
 
-    def __len__(self) -> int:
-        return len(self._dirty)
+    def waiting(self) -> list[K]:
+        """Keys that wait for a pass. Other threads may ask."""
+        return list(self._dirty)
 
     def add(self, key: K) -> None:
         """Ask for a pass over the key."""
         if key in self._dirty:
             return
-        self._dirty.add(key)
+        self._dirty[key] = time.monotonic()
         if key not in self._active:
             self._ready.put_nowait(key)
 
@@ -49,7 +55,7 @@ class WorkQueue(Generic[K]):
     async def get(self) -> K:
         """The next key, now being worked on: call `done` or `failed` for it."""
         key = await self._ready.get()
-        self._dirty.discard(key)
+        self._waited(key, time.monotonic() - self._dirty.pop(key))
         self._active.add(key)
         return key
 
