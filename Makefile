@@ -2,7 +2,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup lock crds lint unit cluster faults soak e2e test images up down demo bench-demo clean
+.PHONY: help setup lock crds fixtures lint unit cluster faults soak e2e test images up down demo bench-demo clean
 
 export DISTILLERY_CACHE ?= /var/cache/distillery
 # Of this clone: the virtualenv is shared and holds none of the project's code.
@@ -29,6 +29,9 @@ lock: ## write locks/*.txt from pyproject.toml; UPGRADE="--upgrade" takes new ve
 
 crds: ## write the CRDs from crds/distillery_api
 	@$(VENV)/bin/python hack/crds.py
+
+fixtures: ## write integrations/fixtures, an object of each state, from the operator's planning
+	@PYTHONPATH=$(PYTHONPATH):tests/builders:hack $(VENV)/bin/python tests/unit/operator/recorded_states.py
 
 lint: ## style, types, import rules, YAML, shell, Dockerfiles, generated files
 	$(VENV)/bin/ruff check .

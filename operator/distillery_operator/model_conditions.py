@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 def model_conditions(state: "Pass", held: Sequence[Condition]) -> list[Condition]:
-    """All conditions, each set on every pass."""
-    wanted = [readiness(state), reconciling(state), stalled(state), rejected(state)]
+    """All conditions, each set on every pass; Reconciling and Stalled are never True together."""
+    wanted = [readiness(state), *movement(state), rejected(state)]
     return merged(held, wanted, state.view.generation, state.now)
 
 
@@ -28,31 +28,46 @@ def readiness(state: "Pass") -> Wanted:
             "NoStudent",
             "no student has passed its gate yet: apply a DistillationJob that promotes here",
         )
-    if state.rollout is None or state.rollout.ready_replicas == 0:
+    if no_pod_answers(state):
         why = (state.rollout.failure if state.rollout else None) or "no pod of the active revision is ready yet"
         return Wanted("Ready", "False", "NotAvailable", why)
+    if state.stalled and not state.view.services:
+        return Wanted("Ready", "False", *state.stalled)  # pods without their Service
     return Wanted("Ready", "True", "Serving", f"revision {state.active.revision} serves {state.active.digest[:19]}")
 
 
-def reconciling(state: "Pass") -> Wanted:
-    """Whether a change is on its way by itself."""
+def no_pod_answers(state: "Pass") -> bool:
+    """Whether the active revision has no ready pod."""
+    return state.active is not None and (state.rollout is None or state.rollout.ready_replicas == 0)
+
+
+def movement(state: "Pass") -> list[Wanted]:
+    """Reconciling, where a change is on its way; Stalled, where nothing comes of it until somebody acts."""
+    if stopped := blocked(state):
+        return [Wanted("Reconciling", "False", stopped[0]), Wanted("Stalled", "True", *stopped)]
+    if change := under_way(state):
+        return [Wanted("Reconciling", "True", *change), Wanted("Stalled", "False", change[0])]
+    return [Wanted("Reconciling", "False", "Settled"), Wanted("Stalled", "False", "Settled")]
+
+
+def blocked(state: "Pass") -> tuple[str, str] | None:
+    """What the API server would not have, or what Kubernetes gave up."""
     if state.stalled:
-        return Wanted("Reconciling", "False", state.stalled[0])
+        return state.stalled
     if state.candidate is not None and state.trouble is not None:
-        message = f"revision {state.candidate.revision} does not come up: {state.trouble}"
-        return Wanted("Reconciling", "True", "RevisionFailing", message)
+        return "RevisionFailing", f"revision {state.candidate.revision} does not come up: {state.trouble}"
+    if no_pod_answers(state) and state.rollout is not None and state.rollout.failure is not None:
+        return "NotAvailable", state.rollout.failure
+    return None
+
+
+def under_way(state: "Pass") -> tuple[str, str] | None:
+    """The change that is on its way."""
     if state.candidate is not None:
-        return Wanted("Reconciling", "True", "Promoting", f"revision {state.candidate.revision} comes up")
-    if state.active is not None and (state.rollout is None or state.rollout.ready_replicas == 0):
-        return Wanted("Reconciling", "True", "Starting", f"revision {state.active.revision} starts")
-    return Wanted("Reconciling", "False", "Settled")
-
-
-def stalled(state: "Pass") -> Wanted:
-    """Whether a person must act before anything can serve."""
-    if state.stalled:
-        return Wanted("Stalled", "True", *state.stalled)
-    return Wanted("Stalled", "False", "Settled")
+        return "Promoting", f"revision {state.candidate.revision} comes up"
+    if state.active is not None and no_pod_answers(state):
+        return "Starting", f"revision {state.active.revision} starts"
+    return None
 
 
 def rejected(state: "Pass") -> Wanted:

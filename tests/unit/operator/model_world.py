@@ -130,6 +130,11 @@ class ModelWorld:
                 count = obj["spec"]["replicas"]
                 self.put(DEPLOYMENT, {**obj, "status": {"observedGeneration": 1, "readyReplicas": count}})
 
+    def fail(self, deployment: dict[str, Any], message: str) -> None:
+        """Kubernetes gives the Deployment up."""
+        stuck = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": message}
+        self.put(DEPLOYMENT, {**deployment, "status": {"observedGeneration": 1, "conditions": [stuck]}})
+
     def settle(self, limit: int = 20) -> None:
         """Plan until nothing changes but the clock."""
         for _ in range(limit):

@@ -5,7 +5,7 @@ import copy
 import pytest
 from distillery_api.distillationjob import GateSpec
 from distillery_api.summary import Failure
-from distillery_operator.names import DEPLOYMENT, MODEL
+from distillery_operator.names import DEPLOYMENT, MODEL, SERVICE
 from distillery_operator.offers import HISTORY
 from model_world import ModelWorld, digest
 
@@ -244,13 +244,22 @@ def test_a_settings_change_that_does_not_come_up_says_why_while_the_old_revision
     world.promote("first", "a")
     world.put(MODEL, {**world.held, "spec": {"task": "text-classification", "serving": {"drainSeconds": 30}}})
     world.settle()
-    new = next(d for d in world.store.all(DEPLOYMENT) if "status" not in d)
-    stuck = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out"}
-    world.put(DEPLOYMENT, {**new, "status": {"observedGeneration": 1, "conditions": [stuck]}})
+    world.fail(next(d for d in world.store.all(DEPLOYMENT) if "status" not in d), "timed out")
     world.settle()
-    assert world.condition("Reconciling")[1] == "RevisionFailing"
-    assert "timed out" in world.condition("Reconciling")[2]
+    assert world.condition("Stalled")[1] == "RevisionFailing"
+    assert "timed out" in world.condition("Stalled")[2]
+    assert world.condition("Reconciling")[0] == "False"
     assert world.condition("Ready")[0] == "True"
+
+
+def test_a_serving_student_whose_pods_never_come_back_is_not_called_starting():
+    world = ModelWorld()
+    world.promote("first", "a")
+    world.fail(world.store.all(DEPLOYMENT)[0], "timed out")
+    world.settle()
+    assert world.condition("Ready") == ("False", "NotAvailable", "timed out")
+    assert world.condition("Stalled") == ("True", "NotAvailable", "timed out")
+    assert world.condition("Reconciling")[0] == "False"
 
 
 def test_a_model_that_waits_for_a_person_does_not_claim_to_get_on_by_itself():
@@ -260,3 +269,15 @@ def test_a_model_that_waits_for_a_person_does_not_claim_to_get_on_by_itself():
     world.settle()
     assert world.condition("Stalled")[:2] == ("True", "NameTaken")
     assert world.condition("Reconciling")[:2] == ("False", "NameTaken")
+
+
+def test_a_model_whose_service_is_anothers_is_not_ready_though_its_pods_are():
+    world = ModelWorld()
+    world.finish_job("first", "a")
+    world.settle()
+    world.ready()
+    world.refused["served"] = Failure(reason="NameTaken", message="a Service served of another owner exists")
+    world.step()
+    world.store.remove(SERVICE, ("team", "served"), "served")
+    world.step()
+    assert world.condition("Ready") == ("False", "NameTaken", "a Service served of another owner exists")
