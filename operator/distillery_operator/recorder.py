@@ -6,6 +6,7 @@ from collections import OrderedDict
 from distillery_api.digests import digest_of
 
 from .cluster import ApiError, Cluster
+from .event_reasons import closed
 from .names import EVENT, FIELD_MANAGER
 from .plans import Note
 from .store import Object
@@ -41,8 +42,9 @@ class Recorder:
 
 
 def event(parent: Object, note: Note, name: str, now: str) -> Object:
-    """A core/v1 Event."""
+    """A core/v1 Event, with a reason of the closed list."""
     metadata = parent["metadata"]
+    reason, message = closed(note.reason, note.message)
     return {
         "apiVersion": "v1",
         "kind": "Event",
@@ -51,7 +53,7 @@ def event(parent: Object, note: Note, name: str, now: str) -> Object:
             "apiVersion": parent["apiVersion"], "kind": parent["kind"], "name": metadata["name"],
             "namespace": metadata["namespace"], "uid": metadata["uid"],
         },
-        "type": note.type, "reason": note.reason, "message": note.message[:1024],
+        "type": note.type, "reason": reason, "message": message[:1024],
         "source": {"component": FIELD_MANAGER}, "reportingComponent": FIELD_MANAGER,
         "firstTimestamp": now, "lastTimestamp": now, "count": 1,
     }  # fmt: skip

@@ -32,6 +32,13 @@ def anchor(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
+def section(page: Path, heading: str) -> str:
+    """Text under the heading, up to the next one of any level."""
+    found = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", prose(page), re.DOTALL | re.MULTILINE)
+    assert found, f"{page.name} has no heading {heading}"
+    return found[1]
+
+
 def links(page: Path) -> list[str]:
     """Targets of the page's links and images that lead into the repository."""
     text = re.sub(r"`[^`\n]*`", "", prose(page))
@@ -39,9 +46,14 @@ def links(page: Path) -> list[str]:
 
 
 def tables(page: Path) -> Iterator[list[list[str]]]:
+    """Rows of each table of the page, header first; cells stripped."""
+    return tables_in(prose(page))
+
+
+def tables_in(text: str) -> Iterator[list[list[str]]]:
     """Rows of each table, header first; cells stripped."""
     rows: list[list[str]] = []
-    for line in [*prose(page).splitlines(), ""]:
+    for line in [*text.splitlines(), ""]:
         if line.startswith("|"):
             rows.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
         elif rows:

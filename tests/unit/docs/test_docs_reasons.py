@@ -8,7 +8,8 @@ from typing import get_args
 
 import pytest
 from distillery_api.distillationjob_status import StageStatus
-from docs_markdown import DOCS, ROOT, first_column
+from distillery_operator import event_reasons
+from docs_markdown import DOCS, ROOT, first_column, named, section, tables_in
 
 REASON = re.compile(r"^[A-Z][a-z]+[A-Za-z]*$")
 POSITION = {"InputRefused": 0, "Wanted": 2, "Note": 1, "decision": 2, "__init__": 0}  # of the reason in a call
@@ -81,3 +82,34 @@ def test_the_job_page_names_every_condition():
     conditions = {"Ready", "Reconciling", "Stalled", "Succeeded", "Suspended", "Offered"}
     conditions |= {"Validated", "Labelled", "Trained", "Compressed", "Evaluated"}
     assert set(first_column(DOCS / "distillationjob.md", "Type")) == conditions
+
+
+@pytest.mark.parametrize(
+    ("page", "heading", "reasons"),
+    [
+        ("distillationjob.md", "Debugging", event_reasons.STEPS | {"InvalidSpec", "StageFailed"}),
+        ("distillationjob.md", "Reasons of a wrong input", event_reasons.WRONG_INPUTS),
+        ("distillationjob.md", "Reasons of a fault", event_reasons.FAULTS),
+        ("distillationjob.md", "Reasons of the gate", event_reasons.VERDICTS),
+    ],
+)
+def test_the_page_lists_the_reasons_of_events(page, heading, reasons):
+    assert reasons_under(page, heading) == reasons
+
+
+def test_a_models_events_have_the_reasons_of_decisions():
+    listed = reasons_under("distilledmodel.md", "Reasons of decisions")
+    assert listed - event_reasons.VERDICTS == event_reasons.DECISIONS
+
+
+def reasons_under(page: str, heading: str) -> set[str]:
+    rows = [row for table in tables_in(section(DOCS / page, heading)) for row in table[1:]]
+    return {reason for row in rows for reason in named(row[0])}
+
+
+def test_every_event_that_the_code_posts_by_name_is_on_the_closed_list():
+    trees = [ast.parse(path.read_text()) for path in sorted(SOURCES["operator"].glob("*.py"))]
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call) and called(node) == "Note"]
+    posted = {reason for call in calls for reason in constants(call.args[1])}
+    assert posted
+    assert posted - event_reasons.LISTED == set()

@@ -1,0 +1,35 @@
+"""The reasons that an event may have: a closed list, each explained in docs/distillationjob.md or distilledmodel.md."""
+
+STEPS = frozenset({"LabelSkipped", "StageRepeated", "StageRetried", "Resumed", "Passed"})
+WRONG_INPUTS = frozenset(
+    {
+        "MissingColumn", "UnknownLabel", "EmptyText", "EmptyTestSet", "EmptyTrainSet", "TestInTraining",
+        "DataUnreadable", "SourceNotFound", "AccessDenied", "StorageRefused", "DigestMismatch", "UnsafeFormat",
+        "ModelUnsupported", "WeightsCorrupt", "LabelsMissing", "ArtifactMismatch", "ExportMismatch", "GateInput",
+        "InvalidSpec", "ChildRefused", "NameTaken",
+    }
+)  # fmt: skip
+FAULTS = frozenset(
+    {
+        "StorageUnavailable", "OutOfMemory", "ImageUnavailable", "PendingDeadlineExceeded", "ActiveDeadlineExceeded",
+        "GpuSecondsUsedUp", "DiskFull", "Interrupted", "InternalError", "WorkerFailed", "JobFailed",
+        "AttemptsExhausted", "ResultUnreadable",
+    }
+)  # fmt: skip
+VERDICTS = frozenset(
+    {
+        "RetentionBelowThreshold", "WorseThanIncumbent", "Inconclusive", "GateFailed", "VerdictUntrusted",
+        "IncumbentChanged",
+    }
+)  # fmt: skip
+DECISIONS = frozenset(
+    {"Promoted", "NoVerdict", "CandidateFailed", "Superseded", "GateChanged", "InterfaceChanged"}
+)  # fmt: skip
+LISTED = STEPS | WRONG_INPUTS | FAULTS | VERDICTS | DECISIONS
+
+
+def closed(reason: str, message: str) -> tuple[str, str]:
+    """Reason and message of the event: a word of a foreign worker or of Kubernetes moves into the message."""
+    if reason in LISTED:
+        return reason, message
+    return "StageFailed", f"{reason}: {message}"
