@@ -1,4 +1,4 @@
-"""`python -m distillery_operator --settings FILE [--lease NAMESPACE/NAME --identity ID] [--kubeconfig FILE]`."""
+"""`python -m distillery_operator --settings FILE [--lease NAMESPACE/NAME --identity ID]`, or `… explain --help`."""
 
 import argparse
 import asyncio
@@ -6,7 +6,7 @@ import logging
 import sys
 from pathlib import Path
 
-from . import logs
+from . import explain, logs
 from .cluster import ApiError
 from .kopf_shell import WatchEndedError
 from .lease import Candidate, LeaseLostError
@@ -17,7 +17,12 @@ from .settings import load
 
 def main() -> int:
     """Run the operator; exit 1 when it cannot go on."""
-    parser = argparse.ArgumentParser(prog="python -m distillery_operator", description="The Distillery operator.")
+    if sys.argv[1:2] == ["explain"]:
+        return explain.main(sys.argv[2:])
+    parser = argparse.ArgumentParser(
+        prog="python -m distillery_operator", description="The Distillery operator.",
+        epilog="`explain --help`: print what the operator would do next for an object.",
+    )  # fmt: skip
     parser.add_argument("--settings", type=Path, required=True, help="JSON file, written by the chart")
     parser.add_argument("--kubeconfig", help="outside a cluster: which one to work on")
     parser.add_argument("--lease", metavar="NAMESPACE/NAME", help="act only while holding it; without, act at once")

@@ -143,9 +143,8 @@ class Reconciler:
                 return False
             if held is None or leaving(held, parent):
                 raise error  # the name is free in a moment
-            message = f"a {action.kind.kind} {name} of another owner exists; delete it, or use another name here"
             changed = refused.get(name) is None
-            refused[name] = Failure(reason="NameTaken", message=message)
+            refused[name] = name_taken(action.kind, name)
             return not changed
         if error.status in (400, 422):
             changed = refused.get(name) is None
@@ -183,6 +182,12 @@ class Reconciler:
 def managed_elsewhere(parent: Object) -> bool:
     """Whether the spec leaves the object to another controller."""
     return bool(parent["spec"].get("managedBy", OUR_CONTROLLER) != OUR_CONTROLLER)
+
+
+def name_taken(kind: Kind, name: str) -> Failure:
+    """Why a child cannot be written: the name is another owner's."""
+    message = f"a {kind.kind} {name} of another owner exists; delete it, or use another name here"
+    return Failure(reason="NameTaken", message=message)
 
 
 def owned_by(child: Object, parent: Object) -> bool:

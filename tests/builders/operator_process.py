@@ -68,18 +68,18 @@ class OperatorProcess:
         }  # fmt: skip
         self.process: subprocess.Popen[bytes] | None = None
         self.log = folder / "operator.log"
+        self.environment = {**os.environ, "PYTHONPATH": f"{ROOT}/crds:{ROOT}/operator", "PYTHONWARNINGS": "default"}
 
     def start(self) -> None:
         path = self.folder / "operator.json"
         path.write_text(json.dumps(self.settings))
-        environment = {**os.environ, "PYTHONPATH": f"{ROOT}/crds:{ROOT}/operator", "PYTHONWARNINGS": "default"}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [
                     sys.executable, "-m", "distillery_operator", "--settings", path, "--kubeconfig", self.kubeconfig,
                     *self.flags,
                 ],
-                env=environment, stderr=log, stdout=log,
+                env=self.environment, stderr=log, stdout=log,
             )  # fmt: skip
 
     def kill(self, how: int = signal.SIGKILL) -> int:
