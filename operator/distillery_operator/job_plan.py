@@ -59,7 +59,9 @@ def initial_stages() -> dict[str, StageStatus]:
 
 def tidied(view: JobView, finished_at: str, now: str) -> Plan:
     """A finished job: its status stands, its Jobs go when their time to live is over."""
-    status, ttl = view.status.dump(), view.spec.ttl_seconds_after_finished
+    # Its switches may still be edited: an object whose generation nobody observed would look unfinished for ever.
+    status = view.status.model_copy(update={"observed_generation": view.generation}).dump()
+    ttl = view.spec.ttl_seconds_after_finished
     if ttl is None or not view.jobs:
         return Plan(status=status)
     left = ttl - seconds_between(finished_at, now)

@@ -31,19 +31,19 @@ def plan_object(
 
 def invalid(obj: Object, error: ValidationError, now: str) -> Plan:
     """A spec that the API server let through and we cannot read: say so, and wait for another."""
-    held = obj.get("status", {})
+    held, generation = obj.get("status", {}), obj["metadata"]["generation"]
     if held.get("finishedAt"):
-        return Plan(status=held)
+        return Plan(status={**held, "observedGeneration": generation})
     first = error.errors(include_url=False)[0]
     message = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    generation = obj["metadata"]["generation"]
     wanted = [
         Wanted("Ready", "False", "InvalidSpec", message),
         Wanted("Reconciling", "False", "InvalidSpec"),
         Wanted("Stalled", "True", "InvalidSpec", message),
     ]
     conditions = [condition.dump() for condition in merged((), wanted, generation, now)]
-    if [c["message"] for c in held.get("conditions", ())] == [c["message"] for c in conditions]:
+    said = [condition["message"] for condition in held.get("conditions", ())]
+    if held.get("observedGeneration") == generation and said == [condition["message"] for condition in conditions]:
         return Plan(status=held)
     return Plan(
         status={"observedGeneration": generation, "conditions": conditions},

@@ -209,6 +209,13 @@ def job_passed() -> World:
     return judged("Pass")
 
 
+@state("Current", "Healthy", "Current")
+def job_edited_after_it_passed() -> World:
+    world = judged("Pass")
+    world.change(ttlSecondsAfterFinished=3600)
+    return world
+
+
 @state("Failed", "Degraded", "Current")
 def job_failed_by_its_gate() -> World:
     return judged("Fail")
