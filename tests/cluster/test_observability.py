@@ -5,8 +5,9 @@ import re
 import urllib.request
 from typing import Any
 
-from conftest import Namespace, OperatorProcess
 from kubelet import Kubelet
+from namespaces import Namespace
+from operator_process import OperatorProcess
 from waiting import eventually
 
 KINDS = {"DistillationJob", "DistilledModel", "Job", "Pod", "Deployment", "Service", "HorizontalPodAutoscaler"}

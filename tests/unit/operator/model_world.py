@@ -130,6 +130,12 @@ class ModelWorld:
                 count = obj["spec"]["replicas"]
                 self.put(DEPLOYMENT, {**obj, "status": {"observedGeneration": 1, "readyReplicas": count}})
 
+    def lose_service(self) -> None:
+        """Somebody deletes the Service, and takes its name."""
+        held = self.store.get(SERVICE, (NAMESPACE, "served"))
+        self.store.remove(SERVICE, (NAMESPACE, "served"), held["metadata"]["uid"])
+        self.refused["served"] = Failure(reason="NameTaken", message="a Service served of another owner exists")
+
     def fail(self, deployment: dict[str, Any], message: str) -> None:
         """Kubernetes gives the Deployment up."""
         stuck = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": message}

@@ -15,7 +15,7 @@ from distillery_api.crd import distillationjobs, distilledmodels
 from distillery_api.distillationjob import DistillationJobSpec
 from distillery_api.distilledmodel import DistilledModelSpec
 from distillery_api.summary import Failure
-from distillery_operator.names import DEPLOYMENT, JOB, MODEL, SERVICE
+from distillery_operator.names import DEPLOYMENT, JOB, MODEL
 from distillery_operator.planning import plan_object
 from job_world import NAMESPACE, SETTINGS, JobWorld
 from model_world import ModelWorld, digest
@@ -380,13 +380,8 @@ def model_whose_new_settings_do_not_come_up() -> World:
 
 @state("Failed", "Degraded", "Failed")
 def model_whose_name_is_taken() -> World:
-    world = ModelWorld()
-    world.finish_job("first", "a")
-    world.settle()
-    world.ready()
-    world.refused["served"] = Failure(reason="NameTaken", message="a Service served of another owner exists")
-    world.step()
-    world.store.remove(SERVICE, (NAMESPACE, "served"), "served")
+    world = serving()
+    world.lose_service()
     world.step()
     return world
 

@@ -5,7 +5,7 @@ import copy
 import pytest
 from distillery_api.distillationjob import GateSpec
 from distillery_api.summary import Failure
-from distillery_operator.names import DEPLOYMENT, MODEL, SERVICE
+from distillery_operator.names import DEPLOYMENT, MODEL
 from distillery_operator.offers import HISTORY
 from model_world import ModelWorld, digest
 
@@ -273,11 +273,7 @@ def test_a_model_that_waits_for_a_person_does_not_claim_to_get_on_by_itself():
 
 def test_a_model_whose_service_is_anothers_is_not_ready_though_its_pods_are():
     world = ModelWorld()
-    world.finish_job("first", "a")
-    world.settle()
-    world.ready()
-    world.refused["served"] = Failure(reason="NameTaken", message="a Service served of another owner exists")
-    world.step()
-    world.store.remove(SERVICE, ("team", "served"), "served")
+    world.promote("first", "a")
+    world.lose_service()
     world.step()
     assert world.condition("Ready") == ("False", "NameTaken", "a Service served of another owner exists")
