@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from chart_render import CHART, NAMESPACE, RELEASE, Helm
-from namespaces import GROUP, Namespace, new_namespace
-from operator_process import CONTROLLERS, CRDS, OperatorProcess, account
 from controlplane import ControlPlane
 from kubelet import Kubelet
 from kubernetes import client, config
+from namespaces import GROUP, Namespace, new_namespace
+from operator_process import CONTROLLERS, CRDS, OperatorProcess, account
 from stage_results import DIGESTS
 from waiting import eventually
 

@@ -12,11 +12,11 @@ import pytest
 import yaml
 from audit import Audit
 from chart_render import NAMESPACE, RELEASE
-from namespaces import Namespace
-from operator_process import OperatorProcess, account
 from controlplane import ControlPlane
 from kubelet import Kubelet
 from kubernetes import client
+from namespaces import Namespace
+from operator_process import OperatorProcess, account
 from relay import Relay
 from waiting import eventually
 

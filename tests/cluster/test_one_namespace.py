@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 from chart_render import NAMESPACE
-from namespaces import Namespace, new_namespace
-from operator_process import OperatorProcess, account, grant
 from controlplane import ControlPlane
 from kubelet import Kubelet
 from kubernetes import client, config
+from namespaces import Namespace, new_namespace
+from operator_process import OperatorProcess, account, grant
 from waiting import eventually
 
 TENANT = "tenant"

@@ -46,6 +46,6 @@ def test_the_operators_metrics_have_the_labels_that_the_page_lists():
     metrics = [m for m in vars(distillery_operator.metrics).values() if isinstance(m, MetricWrapperBase)]
     labels = {metric.describe()[0].name: metric._labelnames for metric in metrics}
     rows = [row for table in tables(DOCS / "metrics.md") for row in table[1:]]
-    listed = {row[0].strip("`").removesuffix("_total"): tuple(row[2].split(", ")) for row in rows}
+    listed = {row[0].strip("`").removesuffix("_total"): tuple(filter(None, row[2].split(", "))) for row in rows}
     assert labels
     assert {name: listed[name] for name in labels} == labels
