@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from distillery_api.summary import Failure, Summary, parse
 
-from .names import ATTEMPT, STAGE
+from .names import ATTEMPT, QUEUE, STAGE
 from .store import Object
 
 INDEX = "batch.kubernetes.io/job-completion-index"
@@ -19,11 +19,11 @@ class Attempt:
     name: str
     uid: str
     outcome: str  # Running | Complete | Failed
-    created_at: str | None = None
     leaving: bool = False  # it is being deleted
     suspended: bool = False  # its queue holds it back
+    queue: str | None = None  # the LocalQueue that its Job names, be it by Kueue's own default
     backoff_limit: int = 0  # pod failures that the Job survives
-    crashed: int = 0  # pods that failed by themselves: evicted, preempted and drained ones are not among them
+    crashed: int = 0  # pods that failed by themselves, see crashed()
     out_of_memory: bool = False  # one of them was killed for its memory
     pods: int = 0
     running: int = 0  # pods
@@ -35,6 +35,7 @@ class Attempt:
     waiting: tuple[str, str] | None = None  # reason and message of a pod that cannot start
     waits_for_image: bool = False
     waiting_since: str | None = None
+    released_at: str | None = None  # since when it may have pods; None until the Job controller has let it go
     started_at: str | None = None
     finished_at: str | None = None
     image: str | None = None
@@ -54,9 +55,9 @@ def observe_attempt(job: Object, pods: Sequence[Object]) -> Attempt:
         name=job["metadata"]["name"],
         uid=job["metadata"]["uid"],
         outcome=outcome,
-        created_at=job["metadata"].get("creationTimestamp"),
         leaving="deletionTimestamp" in job["metadata"],
         suspended=bool(job["spec"].get("suspend")),
+        queue=job["metadata"].get("labels", {}).get(QUEUE),
         backoff_limit=job["spec"].get("backoffLimit", 0),
         crashed=sum(crashed(pod) for pod in mine),
         out_of_memory=any(terminated(pod).get("reason") == "OOMKilled" for pod in mine),
@@ -70,11 +71,20 @@ def observe_attempt(job: Object, pods: Sequence[Object]) -> Attempt:
         waiting=waiting(stuck) if stuck else None,
         waits_for_image=container(stuck or {}).get("state", {}).get("waiting", {}).get("reason") in NO_IMAGE,
         waiting_since=stuck["metadata"].get("creationTimestamp") if stuck else None,
+        released_at=released_at(job, held="Suspended" in conditions),
         started_at=job.get("status", {}).get("startTime"),
         finished_at=ended.get("lastTransitionTime"),
         image=next((container["image"] for pod in mine for container in pod["spec"]["containers"]), None),
         image_id=next((status["imageID"] for status in map(container, mine) if status.get("imageID")), None),
     )
+
+
+def released_at(job: Object, held: bool) -> str | None:
+    """Since when the Job may have pods. `held`: its controller has not seen yet that a queue let it go."""
+    if held or job["spec"].get("suspend"):
+        return None
+    at: str | None = job.get("status", {}).get("startTime") or job["metadata"].get("creationTimestamp")
+    return at
 
 
 def is_pod_of(pod: Object, job: Object) -> bool:
@@ -152,7 +162,7 @@ def started(pod: Object) -> str | None:
 
 
 def crashed(pod: Object) -> bool:
-    """Whether the pod failed by itself: Kubernetes marks those that it took away."""
+    """Whether the pod failed by itself: those that were taken away are marked, or are being deleted."""
     status = pod.get("status", {})
     taken = any(c["type"] == "DisruptionTarget" and c["status"] == "True" for c in status.get("conditions", ()))
-    return status.get("phase") == "Failed" and not taken
+    return status.get("phase") == "Failed" and not taken and "deletionTimestamp" not in pod["metadata"]

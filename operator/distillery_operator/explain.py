@@ -70,10 +70,10 @@ async def explain(
             return untouched(obj, f"spec.managedBy leaves it to {obj['spec']['managedBy']}", now())
         store = await observed(cluster, kind, obj)
         at = now()
-        plan = plan_object(kind, obj, store, settings, at, {}, {})
+        plan = plan_object(kind, obj, store, settings, at, {}, {}, {})
         taken = await names_taken(cluster, obj, plan)
         if taken:
-            plan = plan_object(kind, obj, store, settings, at, {}, taken)
+            plan = plan_object(kind, obj, store, settings, at, {}, taken, {})
         return explained(obj, plan, at)
 
 

@@ -54,7 +54,7 @@ def pending_too_long(state: Pass, stage: str, attempt: Attempt) -> Failure | Non
     limit = state.pods_of(stage).pending_deadline_seconds
     if limit is None or attempt.suspended or attempt.running_since is not None:
         return None
-    if not due(state, attempt.started_at or attempt.created_at, limit):
+    if not due(state, attempt.released_at, limit):
         return None
     words = f": {attempt.waiting[1]}" if attempt.waiting else ""
     return Failure(
@@ -66,7 +66,10 @@ def pending_too_long(state: Pass, stage: str, attempt: Attempt) -> Failure | Non
 def active_too_long(state: Pass, stage: str, attempt: Attempt) -> Failure | None:
     """The attempt has run longer than the stage's active deadline."""
     limit = state.pods_of(stage).active_deadline_seconds
-    if limit is None or attempt.running_since is None or not due(state, attempt.running_since, limit):
+    if limit is None or attempt.suspended or attempt.running_since is None:
+        return None
+    # A pod that crashed before a queue took the Job back says nothing about this run.
+    if not due(state, max(attempt.running_since, attempt.released_at or state.now), limit):
         return None
     return Failure(
         reason="ActiveDeadlineExceeded",

@@ -44,6 +44,7 @@ class JobView:
     refused: Mapping[str, Failure] = field(default_factory=dict)  # children that the API server would not have
     model: ModelView | None = None
     progress: Mapping[str, Progress] = field(default_factory=dict)  # by Job name
+    queue_words: Mapping[str, str] = field(default_factory=dict)  # by Job name: why its queue holds it, where read
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from distillery_api.summary import Failure
 
 from .attempts import Attempt, is_attempt, observe_attempt
 from .job_conditions import job_conditions
-from .job_limits import gpus_used_up, memory_failure, metered, overrun
+from .job_limits import due, gpus_used_up, memory_failure, metered, overrun
 from .job_pass import Ended, JobView, Pass
 from .job_results import gate_failure, keep
 from .names import ATTEMPT, BATCH_JOB, STAGE, stage_job
@@ -271,19 +271,16 @@ def hindrance(state: Pass, attempt: Attempt, ending: Ending | None) -> tuple[str
 
 def queued(state: Pass, attempt: Attempt) -> tuple[str, str]:
     """A queue holds the Job back."""
-    queue = state.view.spec.queue_name
-    if queue is None:
-        return "Queued", f"Job {attempt.name} is suspended by a queue that spec.queueName does not name; set it"
-    return "Queued", f"LocalQueue {queue} has not admitted Job {attempt.name}; see: kubectl get workloads"
+    if attempt.queue is None:
+        fix = "apply the job under another name with spec.queueName"
+        return "Queued", f"Job {attempt.name} is suspended and names no LocalQueue that could admit it; {fix}"
+    words = state.view.queue_words.get(attempt.name, "see: kubectl get workloads")
+    return "Queued", f"LocalQueue {attempt.queue} has not admitted Job {attempt.name}: {words}"
 
 
 def podless(state: Pass, attempt: Attempt) -> tuple[str, str] | None:
     """Quota, Pod Security or a missing ServiceAccount keep a Job without pods: its own events say which."""
-    if attempt.pods or attempt.leaving:
-        return None
-    left = POD_PATIENCE - seconds_between(attempt.started_at or attempt.created_at, state.now)
-    if left > 0:
-        state.wake(left)
+    if attempt.pods or attempt.leaving or not due(state, attempt.released_at, POD_PATIENCE):
         return None
     return "NoPod", f"Kubernetes makes no pod for it; the reason stands in: kubectl describe job {attempt.name}"
 

@@ -15,6 +15,7 @@ STAGE = f"{GROUP}/stage"
 ATTEMPT = f"{GROUP}/attempt"
 REVISION = f"{GROUP}/revision"
 QUEUE, QUEUE_PRIORITY = "kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/priority-class"
+QUEUE_JOB_UID = "kueue.x-k8s.io/job-uid"  # on the Workload that Kueue makes for a Job
 ACTIVE_ANNOTATION = f"{GROUP}/active"  # on a DistilledModel: read only when its status was lost
 
 
@@ -50,6 +51,7 @@ POD = Kind("Pod", "", "v1", "pods")
 DEPLOYMENT = Kind("Deployment", "apps", "v1", "deployments")
 SERVICE = Kind("Service", "", "v1", "services")
 AUTOSCALER = Kind("HorizontalPodAutoscaler", "autoscaling", "v2", "horizontalpodautoscalers")
+WORKLOAD = Kind("Workload", "kueue.x-k8s.io", "v1beta2", "workloads")
 EVENT = Kind("Event", "", "v1", "events")
 LEASE = Kind("Lease", "coordination.k8s.io", "v1", "leases")
 CRD = Kind("CustomResourceDefinition", "apiextensions.k8s.io", "v1", "customresourcedefinitions")

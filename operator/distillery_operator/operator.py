@@ -15,6 +15,7 @@ from .logs import about
 from .metrics import LEADING, QUEUE_DEPTH, QUEUE_SECONDS, WATCH_AGE, WATCH_EVENTS
 from .names import CHILDREN, JOB, MODEL, OWNER_KIND, PARENTS, Kind
 from .progress import ProgressPoller
+from .queue_words import QueuePoller
 from .reconcile import Item, Reconciler
 from .resync import Resync
 from .schema_check import check_schemas
@@ -42,6 +43,9 @@ class Operator:
         self.resync = Resync(cluster, self.store, self.touched, settings.resync_seconds, settings.watch_namespace)
         self.leading = asyncio.Event()
         self.progress = ProgressPoller(self.store, self.reconciler.progress, self.wake_job, settings.progress_seconds)
+        self.queues = QueuePoller(
+            cluster, self.store, self.reconciler.queue_words, self.wake_job, settings.progress_seconds
+        )
 
         self.measure()
 
@@ -104,9 +108,9 @@ class Operator:
                     self.queue.add((JOB, *key_of(job)))
 
     async def poll(self) -> None:
-        """Ask running stages for their progress, until cancelled."""
+        """Ask running stages for their progress, and Kueue why it holds others back, until cancelled."""
         await self.leading.wait()
-        await self.progress.run()
+        await asyncio.gather(self.progress.run(), *([self.queues.run()] if self.settings.kueue.enabled else []))
 
     async def work(self) -> None:
         """One worker: passes until cancelled."""

@@ -41,6 +41,7 @@ class Reconciler:
         self._recorder = Recorder(cluster)
         self._refused: dict[str, dict[str, Failure]] = defaultdict(dict)  # by parent uid, by child name
         self.progress: dict[str, Progress] = {}  # by Job name
+        self.queue_words: dict[str, str] = {}  # by Job name
 
     async def reconcile(self, item: Item) -> float | None:
         """One pass. Returns seconds to the next one, where time alone will change something."""
@@ -76,7 +77,9 @@ class Reconciler:
 
     def _plan(self, kind: Kind, parent: Object) -> Plan:
         refused = self._refused.get(parent["metadata"]["uid"], {})
-        return plan_object(kind, parent, self._store, self._settings, now(), self.progress, refused)
+        return plan_object(
+            kind, parent, self._store, self._settings, now(), self.progress, refused, self.queue_words
+        )  # fmt: skip
 
     async def _confirm(self, kind: Kind, parent: Object) -> Object | None:
         """Read parent and children live into the store; None when the parent is gone."""

@@ -14,6 +14,12 @@ class PodDefaults(Model):
     image_pull_secrets: list[Name] = []
 
 
+class Kueue(Model):
+    """What the operator reads of Kueue."""
+
+    enabled: Annotated[bool, Field(description="Whether its own words say why a stage waits in a queue.")] = False
+
+
 class Settings(Model):
     """Images, names and periods. Times in seconds."""
 
@@ -25,7 +31,8 @@ class Settings(Model):
     check_crds: Annotated[bool, Field(description="Whether to compare the stored CRDs with our own at start.")] = True
     gpu_resource: str = "nvidia.com/gpu"
     pods: PodDefaults = PodDefaults()
-    progress_seconds: Annotated[float, Field(gt=0, description="How often running pods are asked.")] = 5.0
+    kueue: Kueue = Kueue()
+    progress_seconds: Annotated[float, Field(gt=0, description="How often running pods, and Kueue, are asked.")] = 5.0
     resync_seconds: Annotated[float, Field(gt=0, description="How often a full LIST purges what a watch lost.")] = 300.0
     workers: Annotated[int, Field(ge=1, le=64, description="Objects reconciled at once.")] = 8
     health_port: int = 8081

@@ -5,7 +5,7 @@ from typing import Any
 from distillery_api.digests import canonical
 from distillery_api.distillationjob import DistillationJobSpec, ModelSource
 from distillery_api.distillationjob_status import Artifacts, Resolved
-from distillery_api.exits import OUT_OF_MEMORY, PERMANENT
+from distillery_api.exits import OUT_OF_MEMORY, PERMANENT, STOPPED
 from distillery_api.pods import EvaluateStage
 from distillery_api.run import (
     PROGRESS_PORT,
@@ -78,15 +78,10 @@ def build_stage_job(
             "rules": [
                 # Eviction, preemption and drained nodes are not the stage's fault.
                 {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+                # Nor is being stopped: a suspended Job's pods carry no condition, and would count as failures.
+                {"action": "Ignore", "onExitCodes": on_exit(STOPPED)},
                 # A wrong input gives the same answer every time; more memory is for us to decide.
-                {
-                    "action": "FailJob",
-                    "onExitCodes": {
-                        "containerName": "worker",
-                        "operator": "In",
-                        "values": [PERMANENT, OUT_OF_MEMORY],
-                    },
-                },
+                {"action": "FailJob", "onExitCodes": on_exit(PERMANENT, OUT_OF_MEMORY)},
             ]
         },
         "template": {
@@ -111,6 +106,11 @@ def build_stage_job(
         },
         "spec": body,
     }
+
+
+def on_exit(*codes: int) -> dict[str, Any]:
+    """The worker container's exit codes that a rule of podFailurePolicy is for."""
+    return {"containerName": "worker", "operator": "In", "values": list(codes)}
 
 
 def queue_labels(spec: DistillationJobSpec) -> dict[str, str]:

@@ -24,8 +24,9 @@ def owner_reference(obj: Object) -> dict[str, Any]:
 
 
 def job_view(
-    obj: Object, store: Store, progress: Mapping[str, Progress], refused: Mapping[str, Failure]
-) -> job_pass.JobView:
+    obj: Object, store: Store, progress: Mapping[str, Progress], refused: Mapping[str, Failure],
+    queue_words: Mapping[str, str],
+) -> job_pass.JobView:  # fmt: skip
     """A DistillationJob. Raises ValueError (pydantic) when the spec is not one of ours."""
     metadata = obj["metadata"]
     spec = DistillationJobSpec.model_validate(obj["spec"])
@@ -40,6 +41,7 @@ def job_view(
         refused=refused,
         model=target_model(metadata["namespace"], spec, store),
         progress=progress,
+        queue_words=queue_words,
     )
 
 

@@ -18,11 +18,10 @@ from distillery_api.summary import TERMINATION_LOG
 from .context import Context, usable_threads
 from .json_log import log_to_stderr
 from .progress import Progress, serve
-from .stages import run_stage
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The exit code: exits.DONE, PERMANENT or RETRY."""
+    """The exit code: one of exits."""
     parser = argparse.ArgumentParser(prog="distillery_worker", description=__doc__)
     parser.add_argument("--run", type=Path, default=Path(RUN_PATH), help="run.json")
     parser.add_argument("--termination-log", type=Path, default=Path(TERMINATION_LOG))
@@ -37,6 +36,9 @@ def main(argv: list[str] | None = None) -> int:
         progress=Progress(),
     )
     signal.signal(signal.SIGTERM, lambda *_: context.stop.set())
+    # Only now: it takes seconds, and without a handler the first process of a container ignores SIGTERM.
+    from .stages import run_stage
+
     serve(context.progress, arguments.progress_port)
     return run_stage(arguments.run, arguments.termination_log, context)
 

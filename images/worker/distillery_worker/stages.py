@@ -80,7 +80,7 @@ def explain(error: Exception) -> tuple[str, str, int]:
     """Reason, message and exit code. What another try might mend is RETRY, what only the user can is PERMANENT."""
     match error:
         case Interrupted():
-            return error.reason, error.message, exits.RETRY
+            return error.reason, error.message, exits.STOPPED
         case InputRefused():
             return error.reason, error.message, exits.PERMANENT
         case Unavailable():

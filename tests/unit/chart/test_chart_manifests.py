@@ -118,6 +118,11 @@ def test_in_one_namespace_only_its_servers_are_scraped(helm: Helm) -> None:
     assert one(manifests, "PodMonitor", f"{RELEASE}-server")["spec"]["namespaceSelector"] == {"matchNames": ["team"]}
 
 
+def test_workloads_of_kueue_are_listed_only_where_it_is_enabled(helm: Helm) -> None:
+    role = one(helm.template({"settings": {"kueue": {"enabled": True}}}), "ClusterRole")
+    assert rights(role) == RIGHTS | {"kueue.x-k8s.io/workloads": {"list"}}
+
+
 def test_the_operator_may_watch_every_kind_that_it_watches() -> None:
     for kind in (*names.PARENTS, *names.CHILDREN):
         assert RIGHTS[f"{kind.group}/{kind.plural}"] >= {"list", "watch"}, kind

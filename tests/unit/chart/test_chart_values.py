@@ -42,6 +42,7 @@ OTHER: dict[str, tuple[Any, Values]] = {
     "settings.gpuResource": ("amd.com/gpu", {}),
     "settings.pods.imagePullPolicy": ("Always", {}),
     "settings.pods.imagePullSecrets": (["login"], {}),
+    "settings.kueue.enabled": (True, {}),
     "settings.progressSeconds": (0.5, {}),
     "settings.resyncSeconds": (60, {}),
     "settings.workers": (64, {}),
@@ -157,7 +158,8 @@ def test_what_other_charts_and_users_add_is_let_through(values: Values, helm: He
 def test_the_operator_reads_its_file_and_finds_every_setting(manifests: list[Manifest]) -> None:
     rendered = operator_settings(manifests)
     assert rendered.model_fields_set == set(Settings.model_fields)
-    assert rendered.pods.model_fields_set == set(type(rendered.pods).model_fields)
+    for group in (rendered.pods, rendered.kueue):
+        assert group.model_fields_set == set(type(group).model_fields)
 
 
 def test_defaults_of_the_chart_are_those_of_the_operator(manifests: list[Manifest]) -> None:

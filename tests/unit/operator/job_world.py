@@ -29,6 +29,7 @@ class JobWorld:
         self.created: list[str] = []
         self.notes: list[str] = []
         self.refused: dict[str, Failure] = {}
+        self.queue_words: dict[str, str] = {}
         self.job = {
             "apiVersion": JOB.api_version, "kind": "DistillationJob", "spec": job_spec(**changes),
             "metadata": {"name": "small", "namespace": NAMESPACE, "uid": "12345678-aaaa", "generation": 1},
@@ -64,7 +65,7 @@ class JobWorld:
 
     def plan(self) -> Plan:
         """Plan without carrying anything out."""
-        view = job_view(self.store.get(JOB, (NAMESPACE, "small")), self.store, {}, self.refused)
+        view = job_view(self.store.get(JOB, (NAMESPACE, "small")), self.store, {}, self.refused, self.queue_words)
         return plan_job(view, self.settings, self.now)
 
     def step(self, write_status: bool = True) -> Plan:
@@ -111,7 +112,9 @@ class JobWorld:
     def running_jobs(self) -> list[str]:
         """Jobs that have not ended."""
         return [
-            job["metadata"]["name"] for job in self.store.all(BATCH_JOB) if not job.get("status", {}).get("conditions")
+            job["metadata"]["name"]
+            for job in self.store.all(BATCH_JOB)
+            if not {c["type"] for c in job.get("status", {}).get("conditions", ())} & {"Complete", "Failed"}
         ]
 
     def edit(self, **spec: Any) -> None:
@@ -125,16 +128,31 @@ class JobWorld:
         self.edit(**spec)
         self.settle()
 
-    def hold_in_queue(self) -> None:
-        """A queue suspends the current Job."""
+    def hold_in_queue(self, queue: str | None = None) -> None:
+        """A queue suspends the current Job; `queue`: the one that the cluster names for it."""
+        self.suspend(True, None)
+        if queue:
+            job = copy.deepcopy(self.current())
+            job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] = queue
+            self.put(BATCH_JOB, job)
+
+    def let_go(self, start: str | None = None) -> None:
+        """The queue admits the current Job; `start`: when its controller sees that, if it has."""
+        self.suspend(False, start)
+        self.settle()
+
+    def suspend(self, suspend: bool, start: str | None) -> None:
+        """What a queue and the Job controller write on a Job; without a start it counts as suspended."""
         job = copy.deepcopy(self.current())
-        job["spec"]["suspend"] = True
+        job["spec"]["suspend"] = suspend
+        condition = {"type": "Suspended", "status": "False" if start else "True", "lastTransitionTime": self.now}
+        job["status"] = {"conditions": [condition]} | ({"startTime": start} if start else {})
         self.put(BATCH_JOB, job)
 
-    def run(self, at: str | None = None, **status: Any) -> None:
+    def run(self, at: str | None = None, index: int = 0) -> None:
         """A pod of the current Job runs."""
         state = {"running": {"startedAt": at or self.now}}
-        self.pod(phase="Running", containerStatuses=[{"imageID": "sha256:image", "state": state}], **status)
+        self.pod(index, phase="Running", containerStatuses=[{"imageID": "sha256:image", "state": state}])
         self.settle()
 
     def stage(self, name: str) -> dict[str, Any]:
@@ -154,8 +172,8 @@ class JobWorld:
         """The Job that was created last."""
         return self.store.get(BATCH_JOB, (NAMESPACE, self.created[-1]))
 
-    def pod(self, index: int = 0, **status: Any) -> None:
-        """A pod of the current Job."""
+    def pod(self, index: int = 0, deleted: bool = False, **status: Any) -> None:
+        """A pod of the current Job; `deleted`: it is on its way out."""
         job = self.current()
         name = f"{job['metadata']['name']}-{index}"
         self.put(POD, {
@@ -165,13 +183,14 @@ class JobWorld:
                 "creationTimestamp": job["metadata"]["creationTimestamp"],
                 "annotations": {"batch.kubernetes.io/job-completion-index": str(index)},
                 "ownerReferences": [{"uid": job["metadata"]["uid"], "controller": True}],
+                **({"deletionTimestamp": self.now} if deleted else {}),
             },
         })  # fmt: skip
 
-    def end_pod(self, message: str, code: int = 0, index: int = 0, **extra: Any) -> None:
+    def end_pod(self, message: str, code: int = 0, index: int = 0, deleted: bool = False, **extra: Any) -> None:
         """The pod's container ended."""
         ended = {"exitCode": code, "message": message, "finishedAt": self.now, **extra}
-        self.pod(index, phase="Succeeded" if code == 0 else "Failed",
+        self.pod(index, deleted, phase="Succeeded" if code == 0 else "Failed",
                  containerStatuses=[{"imageID": "sha256:image", "state": {"terminated": ended}}])  # fmt: skip
 
     def end_job(self, outcome: str, **extra: str) -> None:

@@ -127,6 +127,15 @@ def test_crashes_of_earlier_attempts_count_and_evictions_do_not():
     assert world.stage("train")["retries"]["infrastructure"] == 2
 
 
+def test_a_pod_that_is_killed_while_it_is_deleted_is_no_crash():
+    world = to_stage(JobWorld(), "train")
+    world.run()
+    world.change(suspend=True)
+    world.end_pod("", code=137, deleted=True)
+    world.settle()
+    assert "retries" not in world.stage("train")
+
+
 def test_an_image_that_stays_away_is_tried_again_and_then_fails_the_job():
     world = JobWorld()
     world.settle()
@@ -156,25 +165,6 @@ def test_a_stage_without_a_pod_by_its_deadline_fails_in_the_schedulers_words():
     assert (status, reason) == ("False", "PendingDeadlineExceeded")
     assert "stages.preflight.pendingDeadlineSeconds (60 s)" in message
     assert words in message
-
-
-def test_time_in_a_queue_is_no_pending_time():
-    world = JobWorld(queueName="gpus", stages={"preflight": {"pendingDeadlineSeconds": 60}})
-    world.settle()
-    world.hold_in_queue()
-    world.clock += 600
-    world.settle()
-    assert world.condition("Suspended")[:2] == ("True", "Queued")
-    assert "LocalQueue gpus has not admitted Job small-12345678-preflight-1" in world.condition("Ready")[2]
-    assert world.condition("Reconciling")[:2] == ("True", "Queued")
-
-
-def test_a_job_that_a_queue_holds_without_our_asking_says_what_to_set():
-    world = JobWorld()
-    world.settle()
-    world.hold_in_queue()
-    world.settle()
-    assert "spec.queueName does not name" in world.condition("Ready")[2]
 
 
 def test_a_stage_that_runs_too_long_is_stopped_and_keeps_what_it_made():
@@ -253,15 +243,6 @@ def test_children_go_when_their_time_to_live_is_over_and_the_status_stands():
     assert all(action.foreground for action in plan.actions)
     assert world.status == before
     assert world.step().actions == ()
-
-
-def test_queue_and_priorities_stand_on_the_job_and_its_pods():
-    world = JobWorld(queueName="gpus", queuePriorityClassName="research", priorityClassName="batch")
-    world.settle()
-    labels = world.current()["metadata"]["labels"]
-    assert (labels["kueue.x-k8s.io/queue-name"], labels["kueue.x-k8s.io/priority-class"]) == ("gpus", "research")
-    assert world.current()["spec"]["template"]["spec"]["priorityClassName"] == "batch"
-    assert not any("kueue" in label for label in world.current()["spec"]["template"]["metadata"]["labels"])
 
 
 def test_a_job_stopped_by_hand_in_the_foreground_is_not_taken_for_gone_until_it_is():

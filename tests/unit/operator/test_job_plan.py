@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from distillery_api.exits import OUT_OF_MEMORY, PERMANENT
+from distillery_api.exits import OUT_OF_MEMORY, PERMANENT, STOPPED
 from distillery_api.run import RUN, RUN_ANNOTATION
 from distillery_api.summary import Failure, LabelResult
 from distillery_operator.names import BATCH_JOB, JOB
@@ -320,12 +320,13 @@ def test_claims_named_by_uris_are_mounted_once():
     assert {m["mountPath"] for m in pod["containers"][0]["volumeMounts"]} >= {"/mnt/pvc/data", "/mnt/pvc/held-out"}
 
 
-def test_a_wrong_input_fails_the_job_at_once_and_a_lost_node_costs_no_retry():
+def test_a_wrong_input_fails_the_job_at_once_and_a_pod_that_was_taken_away_costs_no_retry():
     world = JobWorld()
     world.settle()
     rules = world.current()["spec"]["podFailurePolicy"]["rules"]
     assert (rules[0]["action"], rules[0]["onPodConditions"][0]["type"]) == ("Ignore", "DisruptionTarget")
-    assert (rules[1]["action"], rules[1]["onExitCodes"]["values"]) == ("FailJob", [PERMANENT, OUT_OF_MEMORY])
+    assert (rules[1]["action"], rules[1]["onExitCodes"]["values"]) == ("Ignore", [STOPPED])
+    assert (rules[2]["action"], rules[2]["onExitCodes"]["values"]) == ("FailJob", [PERMANENT, OUT_OF_MEMORY])
 
 
 def test_the_run_file_is_the_annotation_of_the_pod_template():

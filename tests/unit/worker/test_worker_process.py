@@ -29,7 +29,7 @@ from distillery_worker.stages import explain, outcome, run_stage
         pytest.param(AccessDenied("m"), "AccessDenied", exits.PERMANENT, id="no right to the uri"),
         pytest.param(DigestMismatch("m"), "DigestMismatch", exits.PERMANENT, id="changed bytes"),
         pytest.param(Unavailable("m"), "StorageUnavailable", exits.RETRY, id="storage away"),
-        pytest.param(Interrupted("kept"), "Interrupted", exits.RETRY, id="SIGTERM"),
+        pytest.param(Interrupted("kept"), "Interrupted", exits.STOPPED, id="SIGTERM"),
         pytest.param(MemoryError(), "OutOfMemory", exits.RETRY, id="no memory"),
         pytest.param(OSError(errno.ENOSPC, "full"), "DiskFull", exits.RETRY, id="no disk"),
         pytest.param(KeyError("x"), "InternalError", exits.RETRY, id="a bug"),
