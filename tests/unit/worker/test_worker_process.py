@@ -5,6 +5,8 @@ import json
 import logging
 import os
 import signal
+import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 
@@ -132,3 +134,26 @@ def test_a_log_line_is_json_with_its_extra_fields() -> None:
     record = logging.makeLogRecord({"name": "n", "levelname": "INFO", "msg": "stage ends", "exit": 0})
     line = json.loads(JsonLines().format(record))
     assert (line["message"], line["exit"], line["level"]) == ("stage ends", 0, "info")
+
+
+STOPPED_AS_IT_LOADS = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "distillery_worker.stages":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+sys.meta_path.insert(0, Finder())
+from distillery_worker.__main__ import main
+sys.exit(main(["--run", "/nowhere/run.json", "--progress-port", "0"]))
+"""
+
+
+def test_a_stop_that_comes_while_the_stage_still_loads_is_left_to_the_stage() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    result = subprocess.run(
+        [sys.executable, "-c", STOPPED_AS_IT_LOADS], env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == exits.PERMANENT, result.stderr
+    assert "run.json cannot be read" in result.stderr
