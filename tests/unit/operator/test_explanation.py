@@ -10,7 +10,7 @@ from model_world import ModelWorld
 def explain(world: JobWorld | ModelWorld) -> Explanation:
     kind, name = (MODEL, "served") if isinstance(world, ModelWorld) else (JOB, "small")
     obj = world.store.get(kind, (NAMESPACE, name))
-    return explained(obj, plan_object(kind, obj, world.store, world.settings, world.now, {}, {}), world.now)
+    return explained(obj, plan_object(kind, obj, world.store, world.settings, world.now, {}, {}, {}), world.now)
 
 
 def to_train() -> JobWorld:

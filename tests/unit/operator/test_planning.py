@@ -12,7 +12,7 @@ from recorded_states import judged
 
 
 def plan(kind: Kind, world: JobWorld | ModelWorld, obj: dict[str, Any]) -> Plan:
-    return plan_object(kind, obj, world.store, SETTINGS, world.now, {}, {})
+    return plan_object(kind, obj, world.store, SETTINGS, world.now, {}, {}, {})
 
 
 def unreadable(obj: dict[str, Any], **fields: Any) -> dict[str, Any]:

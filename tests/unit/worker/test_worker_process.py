@@ -12,6 +12,7 @@ from pathlib import Path
 
 import micro
 import pytest
+import torch
 from distillery_api import exits
 from distillery_api.summary import parse
 from distillery_storage import AccessDenied, DigestMismatch, NotFound, Unavailable
@@ -32,7 +33,8 @@ from distillery_worker.stages import explain, outcome, run_stage
         pytest.param(DigestMismatch("m"), "DigestMismatch", exits.PERMANENT, id="changed bytes"),
         pytest.param(Unavailable("m"), "StorageUnavailable", exits.RETRY, id="storage away"),
         pytest.param(Interrupted("kept"), "Interrupted", exits.STOPPED, id="SIGTERM"),
-        pytest.param(MemoryError(), "OutOfMemory", exits.RETRY, id="no memory"),
+        pytest.param(MemoryError(), "OutOfMemory", exits.OUT_OF_MEMORY, id="no memory"),
+        pytest.param(torch.OutOfMemoryError(), "OutOfMemory", exits.OUT_OF_MEMORY, id="no GPU memory"),
         pytest.param(OSError(errno.ENOSPC, "full"), "DiskFull", exits.RETRY, id="no disk"),
         pytest.param(KeyError("x"), "InternalError", exits.RETRY, id="a bug"),
     ],
