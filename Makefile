@@ -2,7 +2,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup lock crds fixtures lint unit cluster faults soak e2e test images up down demo bench-demo clean
+.PHONY: help setup lock crds fixtures lint unit cluster faults soak e2e test images up down demo bench-demo bench-operator clean
 
 export DISTILLERY_CACHE ?= /var/cache/distillery
 # Of this clone: the virtualenv is shared and holds none of the project's code.
@@ -12,6 +12,7 @@ export ORT_DISABLE_TELEMETRY := 1
 # No target may reach a cluster that the shell happens to point at.
 unexport KUBECONFIG
 
+BENCH_PATH = $(PYTHONPATH):$(CURDIR)/hack/cluster:$(CURDIR)/tests/builders:$(CURDIR)/tests/cluster
 # Made on first use, once per run of make.
 VENV = $(eval VENV := $$(or $$(shell hack/venv.sh),$$(error no virtualenv)))$(VENV)
 CLUSTER = $(VENV)/bin/python hack/cluster/cluster.py
@@ -77,6 +78,9 @@ demo: setup ## from `kubectl apply` to a served student, on the embedded cluster
 
 bench-demo: setup ## the demo's case measured; the last line is one JSON object
 	@$(VENV)/bin/python hack/demo.py --json
+
+bench-operator: setup ## the operator under load beside a Go controller; SIZES=100,1000 for less; the last line is one JSON object
+	@PYTHONPATH=$(BENCH_PATH) $(VENV)/bin/python tests/bench/operator_bench.py $(if $(SIZES),--sizes $(SIZES))
 
 clean: ## stop the cluster and give back everything that these targets stored
 	@case "$(DISTILLERY_CACHE)" in \
