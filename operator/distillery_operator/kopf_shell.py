@@ -69,6 +69,22 @@ def service_account() -> kopf.ConnectionInfo:
     )
 
 
+class NoDiffBase(kopf.DiffBaseStorage):
+    """kopf compares nothing: it would copy every object three times for handlers that we do not have."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        """Nothing of the object."""
+        return kopf.BodyEssence({})
+
+    def fetch(self, **_: Any) -> kopf.BodyEssence | None:
+        """Nothing was stored."""
+        return None
+
+    def store(self, **_: Any) -> None:
+        """Only handlers of changes store what they saw."""
+        raise NotImplementedError
+
+
 def build_settings() -> kopf.OperatorSettings:
     """kopf's settings: nothing posted, nothing stored on objects, watches that notice silence."""
     settings = kopf.OperatorSettings()
@@ -80,6 +96,7 @@ def build_settings() -> kopf.OperatorSettings:
     settings.networking.request_timeout = 30
     settings.networking.connect_timeout = 5
     settings.queueing.idle_timeout = 1.0
+    settings.persistence.diffbase_storage = NoDiffBase()
     settings.persistence.finalizer = f"{FIELD_MANAGER}/never"  # must not appear on any object
     for kind in CHILDREN:
         settings.watching.label_selectors[kind.group, kind.version, kind.plural] = MANAGED_SELECTOR
