@@ -335,3 +335,14 @@ def test_the_run_file_is_the_annotation_of_the_pod_template():
     template = world.current()["spec"]["template"]
     assert json.loads(template["metadata"]["annotations"][RUN_ANNOTATION])["stage"] == "preflight"
     assert template["spec"]["volumes"][0]["downwardAPI"]["items"][0]["path"] == "run.json"
+
+
+def test_a_stage_whose_pods_have_not_begun_costs_no_second_status_write():
+    world = to_stage(JobWorld(), "train")
+    told = world.status
+    world.current()["status"] = {"startTime": world.now, "active": 1}
+    world.pod(phase="Pending")
+    assert world.plan().status == told
+    world.run()
+    stage = next(stage for stage in world.plan().status["stages"] if stage["name"] == "train")
+    assert (stage["state"], stage["jobUid"]) == ("Running", world.current()["metadata"]["uid"])
