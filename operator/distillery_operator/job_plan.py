@@ -165,7 +165,8 @@ def start(state: Pass, stage: str) -> None:
     run = build_run(stage, number, view.ref, view.spec, state.snapshot, state.made, state.incumbent())
     used = held.retries.infrastructure if held.retries else 0
     body = build_stage_job(run, view.spec, state.snapshot, state.settings, dict(view.owner), used)
-    state.draft.actions.append(Create(BATCH_JOB, body))
+    # The first attempt's name alone keeps it from being created twice.
+    state.draft.actions.append(Create(BATCH_JOB, body, repeats=number > 1))
     state.change(
         stage, state="Pending", attempt=number, job_name=name, job_uid=None, started_at=None, progress=None,
         ending=None, message=None,

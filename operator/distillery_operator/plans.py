@@ -11,11 +11,15 @@ from .store import Object
 
 @dataclass(frozen=True)
 class Create:
-    """Create once. `expensive`: what was read is read again, live, and the plan made anew, before it happens."""
+    """Create once. `expensive`: the parent is read again, live, and the plan made anew, before it happens.
+
+    `repeats`: an earlier attempt's child may still be there, so children are read again, too.
+    """
 
     kind: Kind
     body: Object
     expensive: bool = True
+    repeats: bool = False
 
 
 @dataclass(frozen=True)

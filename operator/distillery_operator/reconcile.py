@@ -61,9 +61,10 @@ class Reconciler:
 
     async def _pass(self, kind: Kind, parent: Object) -> float | None:
         plan = self._plan(kind, parent)
-        if any(isinstance(action, Create) and action.expensive for action in plan.actions):
+        costly = [action for action in plan.actions if isinstance(action, Create) and action.expensive]
+        if costly:
             # The cache is a hint: look at the cluster itself before paying for a GPU.
-            confirmed = await self._confirm(kind, parent)
+            confirmed = await self._confirm(kind, parent, children=any(action.repeats for action in costly))
             if confirmed is None:
                 return None
             parent, plan = confirmed, self._plan(kind, confirmed)
@@ -81,14 +82,20 @@ class Reconciler:
             kind, parent, self._store, self._settings, now(), self.progress, refused, self.queue_words
         )  # fmt: skip
 
-    async def _confirm(self, kind: Kind, parent: Object) -> Object | None:
-        """Read parent and children live into the store; None when the parent is gone."""
+    async def _confirm(self, kind: Kind, parent: Object, children: bool) -> Object | None:
+        """Read the parent live into the store, and its children where asked; None when the parent is gone."""
         metadata = parent["metadata"]
         live = await self._cluster.get(kind, metadata["namespace"], metadata["name"])
         if live is None or live["metadata"]["uid"] != metadata["uid"]:
             self._store.remove(kind, key_of(parent), metadata["uid"])
             return None
         self._store.put(kind, live)
+        if children:
+            await self._confirm_children(metadata)
+        return self._store.get(kind, key_of(parent))
+
+    async def _confirm_children(self, metadata: Mapping[str, Any]) -> None:
+        """Read Jobs and pods of an object live into the store. The API server looks at all of the namespace's."""
         for child in (BATCH_JOB, POD):
             selector = f"{OWNER_UID}={metadata['uid']}"
             items, listed_at = await self._cluster.list(child, selector, metadata["namespace"])
@@ -98,7 +105,6 @@ class Reconciler:
             for held in self._store.owned(child, metadata["uid"]):
                 if key_of(held) not in present and int(held["metadata"]["resourceVersion"]) <= listed_at:
                     self._store.remove(child, key_of(held), held["metadata"]["uid"])
-        return self._store.get(kind, key_of(parent))
 
     async def _act(self, parent: Object, action: Action) -> bool:
         """Carry out one action. False when the API server knows better and a new plan is due."""
