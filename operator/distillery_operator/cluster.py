@@ -37,11 +37,14 @@ class Cluster:
         self.may_write: Callable[[], float] = lambda: math.inf  # for how many seconds; a Lease may bound it
 
     async def __aenter__(self) -> "Cluster":
+        configuration = client.Configuration()
         if self._kubeconfig:
-            await config.load_kube_config(config_file=self._kubeconfig)
+            await config.load_kube_config(self._kubeconfig, client_configuration=configuration)
         else:
-            config.load_incluster_config()
-        self._client = client.ApiClient()
+            config.load_incluster_config(configuration)
+        # Else every call looks for a .netrc in another thread, which costs more than the call. A proxy: the kubeconfig's.
+        configuration.client_session_kwargs = {"trust_env": False}
+        self._client = client.ApiClient(configuration)
         return self
 
     async def __aexit__(
