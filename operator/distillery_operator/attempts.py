@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 
 from distillery_api.summary import Failure, Summary, parse
 
-from .names import ATTEMPT, QUEUE, STAGE
+from .names import ATTEMPT, INDEX, QUEUE, STAGE
 from .store import Object
 
-INDEX = "batch.kubernetes.io/job-completion-index"
 NO_IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
 
 

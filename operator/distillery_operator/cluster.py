@@ -42,7 +42,7 @@ class Cluster:
             await config.load_kube_config(self._kubeconfig, client_configuration=configuration)
         else:
             config.load_incluster_config(configuration)
-        # Else every call looks for a .netrc in another thread, which costs more than the call. A proxy: the kubeconfig's.
+        # Else every call looks for a .netrc in another thread, which costs more than the call.
         configuration.client_session_kwargs = {"trust_env": False}
         self._client = client.ApiClient(configuration)
         return self

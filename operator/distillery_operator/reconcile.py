@@ -4,7 +4,7 @@ import datetime as dt
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from distillery_api.distillationjob import OUR_CONTROLLER

@@ -4,7 +4,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from .names import OWNER_NAME, OWNER_UID, Kind
+from .names import BATCH_JOB, INDEX, OWNER_NAME, OWNER_UID, POD, Kind
 
 BURIED = 20_000  # uids of deleted objects that are remembered; a uid never comes back
 
@@ -17,10 +17,23 @@ def key_of(obj: Object) -> Key:
     return obj["metadata"]["namespace"], obj["metadata"]["name"]
 
 
-def trimmed(obj: Object) -> Object:
-    """The object less what no decision reads: field ownership is most of its bytes."""
+def trimmed(kind: Kind, obj: Object) -> Object:
+    """The object less what no decision reads, which is most of its bytes: field ownership, and templates of pods."""
     metadata = {name: value for name, value in obj["metadata"].items() if name != "managedFields"}
-    return {**obj, "metadata": metadata}
+    if kind not in (BATCH_JOB, POD):
+        return {**obj, "metadata": metadata}
+    notes = metadata.pop("annotations", {})
+    if INDEX in notes:
+        metadata["annotations"] = {INDEX: notes[INDEX]}
+    return {"metadata": metadata, "spec": read_of_spec(obj.get("spec", {})), "status": obj.get("status", {})}
+
+
+def read_of_spec(spec: Object) -> Object:
+    """What decisions read of the spec of a Job or a pod."""
+    kept = {name: spec[name] for name in ("suspend", "backoffLimit") if name in spec}
+    if "containers" in spec:
+        kept["containers"] = [{"image": container["image"]} for container in spec["containers"]]
+    return kept
 
 
 def version_of(obj: Object) -> int:
@@ -46,7 +59,7 @@ class Store:
             return False
         if held is not None:
             self._unlink(kind, key, held)
-        self._objects[kind][key] = trimmed(obj)
+        self._objects[kind][key] = trimmed(kind, obj)
         owner = obj["metadata"].get("labels", {}).get(OWNER_UID)
         if owner:
             self._by_owner[kind][owner].add(key)

@@ -27,6 +27,7 @@ class JobWorld:
         self.clock = 0
         self.version = 1
         self.created: list[str] = []
+        self.bodies: dict[str, dict[str, Any]] = {}  # of Jobs as they were created; the store keeps less
         self.notes: list[str] = []
         self.refused: dict[str, Failure] = {}
         self.queue_words: dict[str, str] = {}
@@ -83,6 +84,7 @@ class JobWorld:
             again = f"-{self.created.count(name)}" if name in self.created else ""
             body["metadata"] |= {"uid": f"uid-{name}{again}", "creationTimestamp": self.now}
             self.created.append(name)
+            self.bodies[name] = body
             self.put(BATCH_JOB, body)
         self.notes += [note.reason for note in plan.notes]
         if write_status:
@@ -170,7 +172,8 @@ class JobWorld:
 
     def current(self) -> dict[str, Any]:
         """The Job that was created last."""
-        return self.store.get(BATCH_JOB, (NAMESPACE, self.created[-1]))
+        held = self.store.get(BATCH_JOB, (NAMESPACE, self.created[-1]))
+        return {**held, "spec": {**self.bodies[self.created[-1]]["spec"], **held["spec"]}}
 
     def pod(self, index: int = 0, deleted: bool = False, **status: Any) -> None:
         """A pod of the current Job; `deleted`: it is on its way out."""

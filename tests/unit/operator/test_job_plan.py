@@ -340,7 +340,7 @@ def test_the_run_file_is_the_annotation_of_the_pod_template():
 def test_a_stage_whose_pods_have_not_begun_costs_no_second_status_write():
     world = to_stage(JobWorld(), "train")
     told = world.status
-    world.current()["status"] = {"startTime": world.now, "active": 1}
+    world.put(BATCH_JOB, {**world.current(), "status": {"startTime": world.now, "active": 1}})
     world.pod(phase="Pending")
     assert world.plan().status == told
     world.run()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from distillery_operator.names import OWNER_NAME, OWNER_UID, POD
+from distillery_operator.names import BATCH_JOB, INDEX, OWNER_NAME, OWNER_UID, POD
 from distillery_operator.store import Store
 
 
@@ -66,3 +66,17 @@ def test_a_list_from_before_a_deletion_neither_brings_the_object_back_nor_counts
     store.replace(POD, [pod("a", 5)], listed_at=6)
     assert store.all(POD) == []
     assert not store.put(POD, pod("a", 7))
+
+
+def test_of_jobs_and_pods_the_store_keeps_what_decisions_read():
+    store = Store()
+    container = {"name": "worker", "image": "registry/worker@sha256:1", "env": [{"name": "HOME", "value": "/tmp"}]}
+    held = pod("a", 1)
+    held["metadata"]["annotations"] = {"distillery.dev/run": "{}", INDEX: "3"}
+    store.put(POD, {**held, "spec": {"containers": [container], "volumes": []}, "status": {"phase": "Running"}})
+    kept = store.get(POD, ("n", "a"))
+    assert kept["spec"] == {"containers": [{"image": "registry/worker@sha256:1"}]}
+    assert kept["metadata"]["annotations"] == {INDEX: "3"}
+    assert kept["status"] == {"phase": "Running"}
+    store.put(BATCH_JOB, {**pod("b", 1), "spec": {"suspend": True, "backoffLimit": 2, "template": {"spec": {}}}})
+    assert store.get(BATCH_JOB, ("n", "b"))["spec"] == {"suspend": True, "backoffLimit": 2}
