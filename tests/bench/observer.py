@@ -49,6 +49,7 @@ class Observer:
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=observe, args=(theirs, kubeconfig, watches), daemon=True)
         self._process.start()
+        theirs.close()  # so that `recv` ends where the process did
         self._pipe.recv()  # all watches stand
 
     def sightings(self) -> Sightings:

@@ -32,6 +32,7 @@ class Runner:
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=run, args=(theirs, kubeconfig, pause), daemon=True)
         self._process.start()
+        theirs.close()  # so that `recv` ends where the process did
         self._pipe.recv()  # its watch stands
         self.pid = self._process.pid or 0
 
