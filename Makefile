@@ -2,7 +2,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup lock crds fixtures lint unit cluster faults soak e2e test images up down demo bench-demo bench-operator clean
+.PHONY: help setup lock crds fixtures lint unit cluster faults soak e2e test images up down demo bench-demo bench-operator bench-churn clean
 
 export DISTILLERY_CACHE ?= /var/cache/distillery
 # Of this clone: the virtualenv is shared and holds none of the project's code.
@@ -19,7 +19,7 @@ CLUSTER = $(VENV)/bin/python hack/cluster/cluster.py
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard '*.sh' .ci/run)
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## what every other target needs: the virtualenv, Debian packages, the cluster's programs
 	@echo "virtualenv: $(VENV)"
@@ -79,8 +79,11 @@ demo: setup ## from `kubectl apply` to a served student, on the embedded cluster
 bench-demo: setup ## the demo's case measured; the last line is one JSON object
 	@$(VENV)/bin/python hack/demo.py --json
 
-bench-operator: setup ## the operator under load beside a Go controller; SIZES=100,1000 for less; the last line is one JSON object
+bench-operator: setup ## the operator under load, beside one in Go; SIZES=100,1000 for less; the last line is JSON
 	@PYTHONPATH=$(BENCH_PATH) $(VENV)/bin/python tests/bench/operator_bench.py $(if $(SIZES),--sizes $(SIZES))
+
+bench-churn: setup ## the operator's memory while jobs come and go; JOBS=1000 for less; the last line is JSON
+	@PYTHONPATH=$(BENCH_PATH) $(VENV)/bin/python tests/bench/churn_bench.py $(if $(JOBS),--jobs $(JOBS))
 
 clean: ## stop the cluster and give back everything that these targets stored
 	@case "$(DISTILLERY_CACHE)" in \

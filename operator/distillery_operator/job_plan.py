@@ -167,6 +167,8 @@ def start(state: Pass, stage: str) -> None:
     body = build_stage_job(run, view.spec, state.snapshot, state.settings, dict(view.owner), used)
     # The first attempt's name alone keeps it from being created twice.
     state.draft.actions.append(Create(BATCH_JOB, body, repeats=number > 1))
+    if number == 1 and [state.stages[name] for name in STAGES] == view.status.stages:
+        return  # nothing else to tell: the pass that sees the Job tells it, and in a burst no Job waits for that
     state.change(
         stage, state="Pending", attempt=number, job_name=name, job_uid=None, started_at=None, progress=None,
         ending=None, message=None,

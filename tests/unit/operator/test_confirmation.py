@@ -1,12 +1,12 @@
 """What the operator reads live before it creates a stage's Job."""
 
-from typing import Any
-
+from distillery_api.summary import Summary
 from distillery_operator.cluster import Cluster
 from distillery_operator.names import BATCH_JOB, JOB, POD, Kind
 from distillery_operator.reconcile import Reconciler
 from distillery_operator.store import Object
 from job_world import NAMESPACE, SETTINGS, JobWorld
+from stage_results import RESULTS
 from test_job_plan import to_stage
 
 
@@ -19,7 +19,7 @@ class Recorded(Cluster):
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Object | None:
         self.calls.append(("get", kind.kind))
-        return self.world.job
+        return self.world.store.get(kind, (namespace or "", name))
 
     async def list(self, kind: Kind, selector: str | None, namespace: str | None = None) -> tuple[list[Object], int]:
         self.calls.append(("list", kind.kind))
@@ -31,7 +31,8 @@ class Recorded(Cluster):
 
     async def apply(self, kind: Kind, body: Object, subresource: str | None = None) -> Object:
         self.calls.append(("apply", kind.kind))
-        return {**self.world.job, **body}
+        held = self.world.job
+        return {**held, "status": body["status"], "metadata": {**held["metadata"], "resourceVersion": str(10**6)}}
 
 
 async def calls_of_a_pass(world: JobWorld) -> list[tuple[str, str]]:
@@ -44,8 +45,23 @@ async def calls_of_a_pass(world: JobWorld) -> list[tuple[str, str]]:
 async def test_a_first_attempt_is_confirmed_by_the_parent_alone():
     world = JobWorld()
     world.step()
-    job: Any = JOB.kind
-    assert await calls_of_a_pass(world) == [("get", job), ("create", BATCH_JOB.kind), ("apply", job)]
+    assert await calls_of_a_pass(world) == [("get", JOB.kind), ("create", BATCH_JOB.kind)]
+
+
+async def test_the_pass_that_sees_the_first_job_tells_its_number_and_name():
+    world = JobWorld()
+    world.step()
+    world.step()
+    assert world.stage("preflight").get("jobName") is None
+    assert await calls_of_a_pass(world) == [("apply", JOB.kind)]
+    assert world.stage("preflight")["jobName"] == world.created[0]
+
+
+async def test_a_stage_that_ends_and_the_next_one_are_told_in_one_write():
+    world = to_stage(JobWorld(), "train")
+    world.end_pod(Summary(stage="train", train=RESULTS["train"]).message())
+    world.end_job("Complete")
+    assert await calls_of_a_pass(world) == [("get", JOB.kind), ("create", BATCH_JOB.kind), ("apply", JOB.kind)]
 
 
 async def test_a_later_attempt_is_confirmed_by_jobs_and_pods_too():
