@@ -52,12 +52,16 @@ class Connection:
         """First (0, {}) once the watch stands, then monotonic time of arrival and event, without end."""
         async with self._http.get(self._host + path, params={"limit": "1"}) as response:
             version = (await response.json())["metadata"]["resourceVersion"]
-        options = {"watch": "1", "resourceVersion": version}
-        async with self._http.get(self._host + path, params=options) as response:
-            yield 0.0, {}
-            async for line in response.content:
-                yield time.monotonic(), json.loads(line)
-        raise RuntimeError(f"the watch on {path} ended")
+        yield 0.0, {}
+        while True:  # the API server ends watches that fall behind, and those that are old
+            options = {"watch": "1", "resourceVersion": version}
+            async with self._http.get(self._host + path, params=options) as response:
+                async for line in response.content:
+                    at, event = time.monotonic(), json.loads(line)
+                    if event["type"] == "ERROR":
+                        raise RuntimeError(f"the watch on {path} is broken: {event['object']}")
+                    version = event["object"]["metadata"]["resourceVersion"]
+                    yield at, event
 
 
 @asynccontextmanager
