@@ -30,7 +30,7 @@ def trimmed(kind: Kind, obj: Object) -> Object:
 
 def read_of_spec(spec: Object) -> Object:
     """What decisions read of the spec of a Job or a pod."""
-    kept = {name: spec[name] for name in ("suspend", "backoffLimit") if name in spec}
+    kept: Object = {name: spec[name] for name in ("suspend", "backoffLimit") if name in spec}
     if "containers" in spec:
         kept["containers"] = [{"image": container["image"]} for container in spec["containers"]]
     return kept
