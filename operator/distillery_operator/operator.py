@@ -107,10 +107,10 @@ class Operator:
                 if promotes_to(job) == (namespace, name) and not job.get("status", {}).get("finishedAt"):
                     self.queue.add((JOB, *key_of(job)))
 
-    async def poll(self) -> None:
-        """Ask running stages for their progress, and Kueue why it holds others back, until cancelled."""
+    async def poll(self, poller: ProgressPoller | QueuePoller) -> None:
+        """Ask running stages for their progress, or Kueue why it holds others back, until cancelled."""
         await self.leading.wait()
-        await asyncio.gather(self.progress.run(), *([self.queues.run()] if self.settings.kueue.enabled else []))
+        await poller.run()
 
     async def work(self) -> None:
         """One worker: passes until cancelled."""
@@ -158,7 +158,11 @@ async def serve(operator: Operator, kubeconfig: str | None, elector: Elector | N
     registry = kopf_shell.build_registry(operator.seen, operator.resync.trouble, kubeconfig)
     # Tasks that exist before kopf starts are ours to end, not kopf's.
     tasks = [asyncio.create_task(operator.work()) for _ in range(settings.workers)]
-    tasks += [asyncio.create_task(operator.resync.run()), asyncio.create_task(operator.poll())]
+    pollers: list[ProgressPoller | QueuePoller] = [operator.progress]
+    if settings.kueue.enabled:
+        pollers.append(operator.queues)
+    tasks += [asyncio.create_task(operator.resync.run())]
+    tasks += [asyncio.create_task(operator.poll(poller)) for poller in pollers]
     signalled = asyncio.create_task(stop.wait())
     if elector:
         operator.cluster.may_write = elector.left
