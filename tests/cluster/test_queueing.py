@@ -264,3 +264,18 @@ def test_deleting_a_job_leaves_no_workload(admitted: bool, operator: OperatorPro
     team.delete(JOBS, "first")
     eventually(team.workloads, lambda found: found == [])
     assert team.job_names() == []
+
+
+@only_with_queue_name
+def test_a_job_outlives_an_absence_of_kueue(
+    operator: OperatorProcess, kubelet: Kubelet, team: Team, kueue: KueueController, plane: ControlPlane
+):
+    kubelet.hold.add("train")
+    team.queued("patient")
+    team.runs("patient", "train")
+    kueue.stop()
+    kubelet.hold.clear()
+    eventually(operator.log.read_text, lambda log: "failed calling webhook" in log)
+    kueue.start(plane.kubeconfig, manage_all=False)
+    ended = team.passes("patient")
+    assert [stage["attempt"] for stage in ended["status"]["stages"]] == [1] * len(STAGES)
