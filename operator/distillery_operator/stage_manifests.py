@@ -78,7 +78,7 @@ def build_stage_job(
             "rules": [
                 # Eviction, preemption and drained nodes are not the stage's fault.
                 {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-                # Nor is being stopped: a suspended Job's pods carry no condition, and would count as failures.
+                # Nor is being stopped: a pod that somebody deletes carries no condition, and would count as a failure.
                 {"action": "Ignore", "onExitCodes": on_exit(STOPPED)},
                 # A wrong input gives the same answer every time; more memory is for us to decide.
                 {"action": "FailJob", "onExitCodes": on_exit(PERMANENT, OUT_OF_MEMORY)},

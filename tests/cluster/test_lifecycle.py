@@ -57,6 +57,18 @@ def test_evictions_use_no_retries_and_crashes_do(operator: OperatorProcess, kube
     assert stage_of(namespace, "taken", "train")["attempt"] == 1
 
 
+def test_a_pod_that_somebody_deletes_uses_no_retry(operator: OperatorProcess, kubelet: Kubelet, namespace: Namespace):
+    kubelet.hold.add("train")
+    namespace.job("deleted", stages={"train": {"retries": {"infrastructure": 0}}})
+    eventually(lambda: stage_of(namespace, "deleted", "train").get("state"), lambda state: state == "Running")
+    (pod,) = namespace.core.list_namespaced_pod(namespace.name, label_selector="distillery.dev/stage=train").items
+    namespace.core.delete_namespaced_pod(pod.metadata.name, namespace.name)
+    kubelet.hold.clear()
+    assert namespace.ended("deleted")["status"]["verdict"]["result"] == "Pass"
+    assert stage_of(namespace, "deleted", "train")["attempt"] == 1
+    assert "retries" not in stage_of(namespace, "deleted", "train")
+
+
 def test_out_of_memory_is_retried_by_its_own_budget_and_then_names_the_limit(
     operator: OperatorProcess, kubelet: Kubelet, namespace: Namespace
 ):
