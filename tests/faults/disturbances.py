@@ -29,6 +29,7 @@ class Reachable(Disturbance):
     """Holds traffic back, or ends it, as long as the world says so."""
 
     def __init__(self, fault: Fault, world: World) -> None:
+        super().__init__()
         self.fault, self.world, self.random = fault, world, fault.random
         self.fired = fault.point == 0
 
@@ -178,12 +179,9 @@ class AtEvent(Reachable):
     def __init__(self, fault: Fault, world: World) -> None:
         super().__init__(fault, world)
         self._held: dict[int, bytes] = {}  # by stream
-        self._ended: set[int] = set()
         self._deaf: set[int] = set()
 
     async def event(self, number: int, stream: int, line: bytes) -> Iterable[bytes]:
-        if stream in self._ended:
-            raise DroppedError
         if stream in self._deaf:
             return ()
         if stream in self._held:
@@ -202,7 +200,7 @@ class AtEvent(Reachable):
         elif kind == "deaf-watch":
             self._deaf.add(stream)
         elif kind in ("tear-event", "gone"):
-            self._ended.add(stream)
+            self.ended.add(stream)
         elif kind == "break-watch":
             raise DroppedError
         return TOLD[kind](line)

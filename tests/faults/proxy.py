@@ -84,6 +84,9 @@ class Disturbance:
 
     fired = False
 
+    def __init__(self) -> None:
+        self.ended: set[int] = set()  # streams that end after what was told last
+
     async def write(self, number: int, call: Call, forward: Forward) -> Answer:
         """Answer a write; raises DroppedError."""
         return await forward()
@@ -230,6 +233,8 @@ class Proxy:
             async for line in upstream.content:
                 for told in await self._told(number, line):
                     await response.write(told)
+                if number in self.disturbance.ended:
+                    raise DroppedError
         return response
 
     async def _told(self, stream: int, line: bytes) -> Iterable[bytes]:
