@@ -52,8 +52,8 @@ unit: setup ## tests of single parts
 cluster: setup ## tests of the operator against a real API server
 	$(VENV)/bin/pytest tests/cluster
 
-faults: setup ## a sample of faults between operator and API server; SEED=1 takes another one
-	$(VENV)/bin/pytest tests/faults --faults-seed=$(or $(SEED),0)
+faults: setup ## faults between operator and API server: a sample (SEED=1 takes another one), or FAULT=NAME
+	$(VENV)/bin/pytest tests/faults --faults-seed=$(or $(SEED),0) $(if $(FAULT),--fault='$(FAULT)')
 
 soak: setup ## every fault at every point, MINUTES=240 at most; the last line is one JSON object
 	@PYTHONPATH=$(PYTHONPATH):hack:hack/cluster:tests/builders $(VENV)/bin/python tests/faults/soak.py \

@@ -28,7 +28,7 @@ class Fault:
     seed: int = 0
 
     def __str__(self) -> str:
-        return f"{self.kind}@{self.point}#{self.seed}"
+        return f"{self.kind}@{self.point}.{self.seed}"
 
     @property
     def random(self) -> random.Random:
@@ -39,7 +39,7 @@ class Fault:
     def parse(cls, text: str) -> "Fault":
         """What `str` wrote. ValueError for anything else."""
         kind, _, rest = text.partition("@")
-        point, _, seed = rest.partition("#")
+        point, _, seed = rest.partition(".")
         if kind not in KINDS:
             raise ValueError(f"no fault is called {kind!r}; there are {', '.join(KINDS)}")
         return cls(kind, int(point), int(seed or 0))

@@ -64,7 +64,7 @@ class Outcome:
         writes = "\n".join(map(str, self.tally.writes))
         violations = "\n".join(self.violations)
         return (
-            f"fault {self.fault} (run it again: pytest tests/faults --fault '{self.fault}')\n{violations}\n"
+            f"fault {self.fault} (run it again: make faults FAULT={self.fault})\n{violations}\n"
             f"exits of the operator: {self.exits}\nwrites:\n{writes}\nend of its log:\n{self.log}"
         )
 
