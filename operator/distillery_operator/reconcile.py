@@ -69,7 +69,9 @@ class Reconciler:
                 return None
             parent, plan = confirmed, self._plan(kind, confirmed)
         for action in plan.actions:
-            if not await self._act(parent, action):
+            if isinstance(action, Merge) and (action.kind, action.name) == (kind, parent["metadata"]["name"]):
+                parent = await self._annotate(parent, action)
+            elif not await self._act(parent, action):
                 return 0.0  # the plan stood on a wrong belief: make another
         await self._write_status(kind, parent, plan.status)
         for note in plan.notes:
@@ -105,6 +107,14 @@ class Reconciler:
             for held in self._store.owned(child, metadata["uid"]):
                 if key_of(held) not in present and int(held["metadata"]["resourceVersion"]) <= listed_at:
                     self._store.remove(child, key_of(held), held["metadata"]["uid"])
+
+    async def _annotate(self, parent: Object, action: Merge) -> Object:
+        """Write to the planned object itself, as it was planned on; returns it as it is then."""
+        metadata = {**action.body["metadata"], "resourceVersion": parent["metadata"]["resourceVersion"]}
+        body = {**action.body, "metadata": metadata}
+        written = await self._cluster.merge(action.kind, action.namespace, action.name, body)
+        self._remember(action.kind, written, None)
+        return written
 
     async def _act(self, parent: Object, action: Action) -> bool:
         """Carry out one action. False when the API server knows better and a new plan is due."""
@@ -170,22 +180,21 @@ class Reconciler:
             self._touched(kind, written)
 
     async def _write_status(self, kind: Kind, parent: Object, status: dict[str, Any]) -> None:
-        """One write, and none when nothing changed. Fails (409) on an object that changed meanwhile."""
-        held = self._store.get(kind, key_of(parent)) or parent
-        before = held.get("status", {})
+        """One write, and none when nothing changed. Fails (409) on an object that is not the one planned on."""
+        before = parent.get("status", {})
         if before == status:
             return
         body = {
             "apiVersion": kind.api_version,
             "kind": kind.kind,
             "metadata": {
-                "name": held["metadata"]["name"], "namespace": held["metadata"]["namespace"],
-                "uid": held["metadata"]["uid"], "resourceVersion": held["metadata"]["resourceVersion"],
+                "name": parent["metadata"]["name"], "namespace": parent["metadata"]["namespace"],
+                "uid": parent["metadata"]["uid"], "resourceVersion": parent["metadata"]["resourceVersion"],
             },
             "status": status,
         }  # fmt: skip
         self._remember(kind, await self._cluster.apply(kind, body, "status"), "status")
-        account(held["metadata"]["namespace"], before, status)
+        account(parent["metadata"]["namespace"], before, status)
 
 
 def managed_elsewhere(parent: Object) -> bool:
