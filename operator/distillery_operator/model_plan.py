@@ -24,7 +24,7 @@ from .model_manifests import (
     selector,
 )
 from .names import ACTIVE_ANNOTATION, AUTOSCALER, DEPLOYMENT, MODEL, REVISION, SERVICE
-from .offers import HISTORY, Choice, Offer, choose, decision, revision_status
+from .offers import HISTORY, Choice, Offer, choose, decision, promoted, revision_status
 from .plans import Apply, Create, Delete, Draft, Merge, Note, Plan, covers, seconds_between
 from .rollouts import Rollout, observe_rollout
 from .settings import Settings
@@ -157,8 +157,7 @@ def cut_over(state: Pass, target: RevisionStatus, offer: Offer | None) -> None:
     state.draft.actions.append(Merge(MODEL, state.view.namespace, state.view.name, body))
     state.active, state.candidate = active, None
     if offer is not None:
-        message = f"student {active.digest[:19]} serves as revision {active.revision}"
-        record(state, [decision(offer, "Promoted", "Promoted", message, state.now)])
+        record(state, [promoted(offer, active, state.now)])
 
 
 def serve(state: Pass, active: RevisionStatus) -> None:

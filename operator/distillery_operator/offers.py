@@ -45,11 +45,15 @@ def choose(
     oldest = min(entry.time for entry in history) if len(history) >= HISTORY else ""
     open_offers = [
         offer for offer in sorted(offers, key=lambda offer: offer.at)
-        if offer.at >= oldest and not decided(offer, history) and not serves_already(offer, active)
+        if offer.at >= oldest and not decided(offer, history)
     ]  # fmt: skip
     decisions: list[DecisionStatus] = []
     chosen: Offer | None = None
     for offer in open_offers:
+        if active is not None and serves_already(offer, active):
+            # The cut-over is noted on the object before the status, which an ended process never wrote.
+            decisions.append(promoted(offer, active, now))
+            continue
         refused = refusal(spec, active, offer)
         if refused is None:
             if chosen is not None:
@@ -65,14 +69,17 @@ def decided(offer: Offer, history: Sequence[DecisionStatus]) -> bool:
     return any(entry.job_uid == offer.uid or (entry.job == offer.name and entry.time >= offer.at) for entry in history)
 
 
-def serves_already(offer: Offer, active: RevisionStatus | None) -> bool:
+def serves_already(offer: Offer, active: RevisionStatus) -> bool:
     """Whether the job's own student is the one that serves: by its uid, or by the report of its evaluation."""
     verdict = offer.status.verdict
-    if active is None or verdict is None:
-        return False
-    return active.job_uid == offer.uid or (active.digest, active.report_uri) == (
-        verdict.artifact_digest, verdict.report_uri,
-    )  # fmt: skip
+    evidence = (verdict.artifact_digest, verdict.report_uri) if verdict else None
+    return active.job_uid == offer.uid or (active.digest, active.report_uri) == evidence
+
+
+def promoted(offer: Offer, active: RevisionStatus, now: str) -> DecisionStatus:
+    """The decision that made the student the active one."""
+    message = f"student {active.digest[:19]} serves as revision {active.revision}"
+    return decision(offer, "Promoted", "Promoted", message, now)
 
 
 def refusal(spec: DistilledModelSpec, active: RevisionStatus | None, offer: Offer) -> tuple[str, str, str] | None:

@@ -196,7 +196,7 @@ def test_finished_jobs_restored_from_a_backup_are_not_offered_again():
     assert world.status == before
 
 
-def test_the_job_of_what_serves_is_not_offered_again_when_job_and_model_were_both_restored():
+def test_the_job_of_what_serves_stays_promoted_when_job_and_model_were_both_restored():
     world = ModelWorld()
     world.promote("first", "a")
     active = world.status["active"]
@@ -204,7 +204,8 @@ def test_the_job_of_what_serves_is_not_offered_again_when_job_and_model_were_bot
     world.put(MODEL, {**world.held, "status": {}})
     world.settle()
     assert world.status["active"] == active
-    assert world.status["history"] == []
+    assert [entry["outcome"] for entry in world.status["history"]] == ["Promoted"]
+    assert world.condition("CandidateRejected")[0] == "False"
 
 
 def test_a_job_that_runs_again_under_its_name_is_offered_again():
@@ -237,6 +238,20 @@ def test_a_crash_between_annotation_and_status_changes_nothing_of_the_outcome():
     world.settle()
     assert world.routed_to() == "b"
     assert [entry["reason"] for entry in world.status["history"]] == ["Promoted", "Promoted"]
+
+
+def test_the_first_promotion_stands_in_the_history_even_where_its_status_write_was_lost():
+    world = ModelWorld()
+    world.finish_job("first", "a")
+    world.settle()
+    world.ready()
+    world.step(write_status=False)
+    world.settle()
+    world.promote("second", "b", incumbent="a")
+    assert [(entry["job"], entry["outcome"]) for entry in world.status["history"]] == [
+        ("first", "Promoted"), ("second", "Promoted"),
+    ]  # fmt: skip
+    assert world.condition("CandidateRejected")[0] == "False"
 
 
 def test_a_settings_change_that_does_not_come_up_says_why_while_the_old_revision_serves():
