@@ -10,7 +10,7 @@ from scenario import Arena, Outcome, run
 
 SIDE_BY_SIDE = 8  # runs wait far more than they compute
 OUTAGE = 3.0  # seconds
-SHORTEST = Length(writes=50, events=100, reads=60)  # an undisturbed run has at least these
+SHORTEST = Length(writes=40, events=90, reads=50)  # an undisturbed run has at least these
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
