@@ -12,7 +12,7 @@ export ORT_DISABLE_TELEMETRY := 1
 # No target may reach a cluster that the shell happens to point at.
 unexport KUBECONFIG
 
-BENCH_PATH = $(PYTHONPATH):$(CURDIR)/hack/cluster:$(CURDIR)/tests/builders:$(CURDIR)/tests/cluster
+BENCH_PATH = $(PYTHONPATH):$(CURDIR)/hack/cluster:$(CURDIR)/tests/builders
 # Made on first use, once per run of make.
 VENV = $(eval VENV := $$(or $$(shell hack/venv.sh),$$(error no virtualenv)))$(VENV)
 CLUSTER = $(VENV)/bin/python hack/cluster/cluster.py

@@ -2,11 +2,13 @@
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
+from sys import intern
 from typing import Any
 
 from .names import BATCH_JOB, INDEX, OWNER_NAME, OWNER_UID, POD, Kind
 
 BURIED = 20_000  # uids of deleted objects that are remembered; a uid never comes back
+SHORT = 80  # characters of a string that is likely to come again
 
 Object = dict[str, Any]
 Key = tuple[str, str]  # namespace, name
@@ -36,6 +38,15 @@ def read_of_spec(spec: Object) -> Object:
     return kept
 
 
+def shared(value: Any) -> Any:
+    """A copy in which equal short strings are one object: each watch event brings its own of every key and label."""
+    if isinstance(value, dict):
+        return {intern(key): shared(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [shared(item) for item in value]
+    return intern(value) if isinstance(value, str) and len(value) <= SHORT else value
+
+
 def version_of(obj: Object) -> int:
     """resourceVersion as a number: comparable within one resource since Kubernetes 1.35, and with etcd always."""
     return int(obj["metadata"].get("resourceVersion") or 0)
@@ -59,7 +70,7 @@ class Store:
             return False
         if held is not None:
             self._unlink(kind, key, held)
-        self._objects[kind][key] = trimmed(kind, obj)
+        self._objects[kind][key] = shared(trimmed(kind, obj))
         owner = obj["metadata"].get("labels", {}).get(OWNER_UID)
         if owner:
             self._by_owner[kind][owner].add(key)

@@ -1,5 +1,6 @@
 """The store never moves back and forgets what is gone."""
 
+import json
 from typing import Any
 
 from distillery_operator.names import BATCH_JOB, INDEX, OWNER_NAME, OWNER_UID, POD
@@ -80,3 +81,12 @@ def test_of_jobs_and_pods_the_store_keeps_what_decisions_read():
     assert kept["status"] == {"phase": "Running"}
     store.put(BATCH_JOB, {**pod("b", 1), "spec": {"suspend": True, "backoffLimit": 2, "template": {"spec": {}}}})
     assert store.get(BATCH_JOB, ("n", "b"))["spec"] == {"suspend": True, "backoffLimit": 2}
+
+
+def test_keys_and_labels_of_many_objects_are_held_once():
+    store = Store()
+    for name in ("a", "b"):
+        store.put(POD, json.loads(json.dumps({**pod(name, 1, owner="parent-uid"), "status": {"phase": "Running"}})))
+    one, other = store.owned(POD, "parent-uid")
+    assert one["metadata"]["labels"][OWNER_UID] is other["metadata"]["labels"][OWNER_UID]
+    assert next(iter(one["status"])) is next(iter(other["status"]))
