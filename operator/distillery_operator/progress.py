@@ -51,8 +51,8 @@ class ProgressPoller:
                 await asyncio.sleep(self._period)
                 pods = [pod for pod in self._store.all(POD) if is_running_stage(pod)]
                 await asyncio.gather(*(self._poll(session, pod) for pod in pods))
-                for name in {job_name(pod) for pod in pods}:
-                    self._publish(name, next(pod for pod in pods if job_name(pod) == name))
+                for name, pod in {job_name(pod): pod for pod in pods}.items():
+                    self._publish(name, pod)
                 self._forget({job_name(pod) for pod in self._store.all(POD)})
 
     async def _poll(self, session: aiohttp.ClientSession, pod: Object) -> None:
