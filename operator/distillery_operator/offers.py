@@ -41,11 +41,9 @@ def choose(
     offers: Sequence[Offer], now: str,
 ) -> Choice:  # fmt: skip
     """The newest student that may serve. Only evidence against what serves now counts."""
-    # Decisions that fell off a full history stay decided.
-    oldest = min(entry.time for entry in history) if len(history) >= HISTORY else ""
     open_offers = [
         offer for offer in sorted(offers, key=lambda offer: offer.at)
-        if offer.at >= oldest and not decided(offer, history)
+        if offer.at >= decided_before(history) and not decided(offer, history)
     ]  # fmt: skip
     decisions: list[DecisionStatus] = []
     chosen: Offer | None = None
@@ -62,6 +60,11 @@ def choose(
         else:
             decisions.append(decision(offer, *refused, now))
     return Choice(chosen, tuple(decisions))
+
+
+def decided_before(history: Sequence[DecisionStatus]) -> str:
+    """Jobs that ended before this time are decided: decisions that fell off a full history stay so."""
+    return min(entry.time for entry in history) if len(history) >= HISTORY else ""
 
 
 def decided(offer: Offer, history: Sequence[DecisionStatus]) -> bool:

@@ -11,7 +11,7 @@ from distillery_api.summary import Failure
 
 from . import job_pass, model_plan
 from .names import AUTOSCALER, BATCH_JOB, DEPLOYMENT, JOB, MODEL, POD, SERVICE
-from .offers import Offer
+from .offers import Offer, decided_before
 from .store import Key, Object, Store
 
 
@@ -60,7 +60,7 @@ def target_model(namespace: str, spec: DistillationJobSpec, store: Store) -> job
 def model_view(obj: Object, store: Store, refused: Mapping[str, Failure]) -> model_plan.ModelView:
     """A DistilledModel and the finished jobs that promote to it."""
     metadata = obj["metadata"]
-    uid = metadata["uid"]
+    uid, status = metadata["uid"], DistilledModelStatus.model_validate(obj.get("status", {}))
     return model_plan.ModelView(
         namespace=metadata["namespace"],
         name=metadata["name"],
@@ -69,26 +69,31 @@ def model_view(obj: Object, store: Store, refused: Mapping[str, Failure]) -> mod
         generation=metadata["generation"],
         annotations=metadata.get("annotations", {}),
         spec=DistilledModelSpec.model_validate(obj["spec"]),
-        status=DistilledModelStatus.model_validate(obj.get("status", {})),
+        status=status,
         deployments=store.owned(DEPLOYMENT, uid),
         services=store.owned(SERVICE, uid),
         autoscalers=store.owned(AUTOSCALER, uid),
         pods=store.owned(POD, uid),
-        offers=offers_to((metadata["namespace"], metadata["name"]), store),
+        offers=offers_to((metadata["namespace"], metadata["name"]), store, decided_before(status.history)),
         refused=refused,
     )
 
 
-def offers_to(model: Key, store: Store) -> list[Offer]:
-    """Jobs that ended with a verdict and name this model."""
+def offers_to(model: Key, store: Store, since: str = "") -> list[Offer]:
+    """Jobs that ended with a verdict, not before `since`, and name this model. Of thousands, most are decided."""
     return [
         Offer(
             obj["metadata"]["name"], obj["metadata"]["uid"], DistillationJobSpec.model_validate(obj["spec"]),
             DistillationJobStatus.model_validate(obj["status"]),
         )
         for obj in store.all(JOB)
-        if promotes_to(obj) == model and obj.get("status", {}).get("finishedAt") and obj["status"].get("verdict")
+        if promotes_to(obj) == model and judged(obj.get("status", {}), since)
     ]  # fmt: skip
+
+
+def judged(status: Mapping[str, Any], since: str) -> bool:
+    """Whether a job's status tells an end with a verdict, and not before that time."""
+    return bool(status.get("finishedAt") and status["finishedAt"] >= since and status.get("verdict"))
 
 
 def promotes_to(job: Object) -> Key | None:

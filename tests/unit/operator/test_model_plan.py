@@ -7,6 +7,7 @@ from distillery_api.distillationjob import GateSpec
 from distillery_api.summary import Failure
 from distillery_operator.names import DEPLOYMENT, MODEL
 from distillery_operator.offers import HISTORY
+from distillery_operator.views import model_view
 from model_world import ModelWorld, digest
 
 
@@ -224,6 +225,14 @@ def test_a_full_history_neither_grows_nor_turns_over_without_end():
         world.finish_job(f"worse-{number}", "b", incumbent="a", result="Fail")
     world.settle()
     assert len(world.status["history"]) == HISTORY
+
+
+def test_a_model_of_many_jobs_looks_only_at_those_that_its_history_still_reaches():
+    world = ModelWorld()
+    for number in range(HISTORY + 15):
+        world.finish_job(f"job-{number:02d}", "b", result="Fail")
+        world.settle()
+    assert len(model_view(world.held, world.store, {}).offers) <= HISTORY + 1
 
 
 def test_a_crash_between_annotation_and_status_changes_nothing_of_the_outcome():
