@@ -21,7 +21,7 @@ from .resync import Resync
 from .schema_check import check_schemas
 from .settings import Settings
 from .store import Key, Object, Store, key_of
-from .views import promotes_to
+from .views import ended, promotes_to, read_by_jobs
 from .workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,7 @@ class Operator:
         self.reconciler = Reconciler(cluster, self.store, settings, self.touched)
         self.resync = Resync(cluster, self.store, self.touched, settings.resync_seconds, settings.watch_namespace)
         self.leading = asyncio.Event()
+        self.told: dict[Key, Object | None] = {}  # of each model, what its jobs last had a pass for
         self.progress = ProgressPoller(self.store, self.reconciler.progress, self.wake_job, settings.progress_seconds)
         self.queues = QueuePoller(
             cluster, self.store, self.reconciler.queue_words, self.wake_job, settings.progress_seconds
@@ -100,12 +101,19 @@ class Operator:
                 self.queue.add((parent, *owner))
             return
         self.queue.add((kind, namespace, name))
-        if kind == JOB and (target := promotes_to(obj)):
+        if kind == JOB and (target := promotes_to(obj)) and ended(obj):
             self.queue.add((MODEL, *target))
-        if kind == MODEL:
+        if kind == MODEL and self.is_news_to_jobs((namespace, name)):
             for job in self.store.all(JOB):
-                if promotes_to(job) == (namespace, name) and not job.get("status", {}).get("finishedAt"):
+                if promotes_to(job) == (namespace, name) and not ended(job):
                     self.queue.add((JOB, *key_of(job)))
+
+    def is_news_to_jobs(self, model: Key) -> bool:
+        """Whether something changed that jobs read of the model: of thousands each would get a pass for nothing."""
+        known, now = self.told.pop(model, None), read_by_jobs(self.store.get(MODEL, model))
+        if now is not None:
+            self.told[model] = now
+        return now is None or now != known
 
     async def poll(self, poller: ProgressPoller | QueuePoller) -> None:
         """Ask running stages for their progress, or Kueue why it holds others back, until cancelled."""

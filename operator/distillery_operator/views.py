@@ -10,7 +10,7 @@ from distillery_api.run import JobRef
 from distillery_api.summary import Failure
 
 from . import job_pass, model_plan
-from .names import AUTOSCALER, BATCH_JOB, DEPLOYMENT, JOB, MODEL, POD, SERVICE
+from .names import ACTIVE_ANNOTATION, AUTOSCALER, BATCH_JOB, DEPLOYMENT, JOB, MODEL, POD, SERVICE
 from .offers import Offer, decided_before
 from .store import Key, Object, Store
 
@@ -89,6 +89,19 @@ def offers_to(model: Key, store: Store, since: str = "") -> list[Offer]:
         for obj in store.all(JOB)
         if promotes_to(obj) == model and judged(obj.get("status", {}), since)
     ]  # fmt: skip
+
+
+def ended(job: Object) -> bool:
+    """Whether a DistillationJob is over."""
+    return "finishedAt" in job.get("status", {})
+
+
+def read_by_jobs(model: Object | None) -> Object | None:
+    """What planning a job reads of the model that it promotes to."""
+    if model is None:
+        return None
+    annotation = model["metadata"].get("annotations", {}).get(ACTIVE_ANNOTATION)
+    return {"spec": model["spec"], "active": model.get("status", {}).get("active"), "annotation": annotation}
 
 
 def judged(status: Mapping[str, Any], since: str) -> bool:
