@@ -4,8 +4,6 @@ from distillery_api.distillationjob import STAGES
 from distillery_api.distillationjob_status import (
     Artifacts,
     DistillationJobStatus,
-    Ending,
-    Progress,
     Retries,
     StageStatus,
 )
@@ -13,18 +11,17 @@ from distillery_api.summary import Failure
 
 from .attempts import Attempt, is_attempt, observe_attempt
 from .job_conditions import job_conditions
-from .job_limits import due, gpus_used_up, memory_failure, metered, overrun
+from .job_limits import gpus_used_up, memory_failure, metered
 from .job_pass import Ended, JobView, Pass
 from .job_results import gate_failure, keep
+from .job_running import SUSPENDED, deletion, running
 from .names import ATTEMPT, BATCH_JOB, STAGE, stage_job
-from .plans import Create, Delete, Note, Plan, seconds_between
+from .plans import Create, Note, Plan, seconds_between
 from .resolve import resolve
 from .settings import Settings
 from .stage_manifests import build_run, build_stage_job
 
-POD_PATIENCE = 20.0  # seconds in which a Job's first pod should appear
 LOST_LIMIT = 4  # repetitions of one stage for lost results, or incumbents that changed while it was evaluated
-SUSPENDED = Ending(reason="Suspended", message="spec.suspend is set")
 RETRIED = {"OutOfMemory": "out_of_memory", "ImageUnavailable": "image"}  # infrastructure is retried within a Job
 
 
@@ -69,11 +66,6 @@ def tidied(view: JobView, finished_at: str, now: str) -> Plan:
         return Plan(status=status, requeue_after=left)
     jobs = [job["metadata"] for job in view.jobs if "deletionTimestamp" not in job["metadata"]]
     return Plan(status=status, actions=tuple(deletion(job["namespace"], job["name"], job["uid"]) for job in jobs))
-
-
-def deletion(namespace: str, name: str, uid: str) -> Delete:
-    """Deletes a Job; it stays until its pods are gone, so that no two attempts run at once."""
-    return Delete(BATCH_JOB, namespace, name, uid, foreground=True)
 
 
 def advance(state: Pass, stage: str) -> None:
@@ -221,82 +213,6 @@ def stopped(state: Pass, stage: str, failure: Failure, attempt: Attempt | None) 
     state.stages[stage] = counted(held, kind)
     state.draft.notes.append(Note("Warning", "StageRetried", f"{stage}: {failure.message}"))
     start(state, stage)
-
-
-def running(state: Pass, stage: str, attempt: Attempt) -> None:
-    """Show how far it is, or why it waits; stop it where it must not go on."""
-    held = state.stages[stage]
-    if held.ending == SUSPENDED and not state.view.spec.suspend and not attempt.leaving:
-        held = held.model_copy(update={"ending": None})  # resumed before it was stopped
-    ending = held.ending or reason_to_stop(state, stage, attempt)
-    if held.ending and not attempt.leaving:
-        # Why it ends is stored by now: nobody will take the missing Job for one that was lost.
-        state.draft.actions.append(deletion(state.view.ref.namespace, attempt.name, attempt.uid))
-    if ending and not held.ending and ending != SUSPENDED:
-        state.draft.notes.append(Note("Warning", ending.reason, f"{stage}: {ending.message}"))
-    progress = expected(state, stage, state.view.progress.get(attempt.name)) or held.progress
-    state.waiting = hindrance(state, attempt, ending)
-    began = attempt.running > 0 or held.state == "Running"
-    state.change(
-        stage, state="Running" if began and not attempt.suspended else "Pending", attempt=held.attempt,
-        job_name=attempt.name, progress=progress, ending=ending, retries=with_crashes(state, stage, attempt),
-        # Told with the first pod that runs, not before: each alone would be a write.
-        job_uid=attempt.uid if began else held.job_uid, started_at=attempt.started_at if began else held.started_at,
-        message=f"{state.waiting[0]}: {state.waiting[1]}"[:1024] if state.waiting else None,
-    )  # fmt: skip
-
-
-def reason_to_stop(state: Pass, stage: str, attempt: Attempt) -> Ending | None:
-    """Why the attempt must end now."""
-    if attempt.leaving:
-        return None
-    if state.view.spec.suspend:
-        return SUSPENDED
-    failure = overrun(state, stage, attempt)
-    return Ending(reason=failure.reason, message=failure.message) if failure else None
-
-
-def with_crashes(state: Pass, stage: str, attempt: Attempt) -> Retries | None:
-    """Repetitions, with the pods that crashed: the Job's own limit says how many earlier attempts had used."""
-    held = state.stages[stage].retries
-    earlier = state.pods_of(stage).retries.infrastructure - attempt.backoff_limit
-    crashes = max(earlier + attempt.crashed, held.infrastructure if held else 0)
-    return (held or Retries()).model_copy(update={"infrastructure": crashes}) if crashes > 0 else held
-
-
-def hindrance(state: Pass, attempt: Attempt, ending: Ending | None) -> tuple[str, str] | None:
-    """Why the attempt makes no progress, as reason and message."""
-    if ending:
-        return "Stopping", ending.message
-    if attempt.suspended:
-        return queued(state, attempt)
-    return attempt.waiting or podless(state, attempt)
-
-
-def queued(state: Pass, attempt: Attempt) -> tuple[str, str]:
-    """A queue holds the Job back."""
-    if attempt.queue is None:
-        fix = "apply the job under another name with spec.queueName"
-        return "Queued", f"Job {attempt.name} is suspended and names no LocalQueue that could admit it; {fix}"
-    words = state.view.queue_words.get(attempt.name, "see: kubectl get workloads")
-    return "Queued", f"LocalQueue {attempt.queue} has not admitted Job {attempt.name}: {words}"
-
-
-def podless(state: Pass, attempt: Attempt) -> tuple[str, str] | None:
-    """Quota, Pod Security or a missing ServiceAccount keep a Job without pods: its own events say which."""
-    if attempt.pods or attempt.leaving or not due(state, attempt.released_at, POD_PATIENCE):
-        return None
-    return "NoPod", f"Kubernetes makes no pod for it; the reason stands in: kubectl describe job {attempt.name}"
-
-
-def expected(state: Pass, stage: str, progress: Progress | None) -> Progress | None:
-    """Progress of all of the stage: pods that have not begun yet report nothing."""
-    missing = (state.made.rows or {}).get("missing", 0)
-    if progress is None or stage != "label" or progress.total >= missing:
-        return progress
-    left = missing - progress.done
-    eta = round(left / progress.rate_per_second) if progress.rate_per_second else None
-    return progress.model_copy(update={"total": missing, "eta_seconds": eta})
 
 
 def fail(state: Pass, stage: str, failure: Failure, attempt: Attempt | None = None) -> None:

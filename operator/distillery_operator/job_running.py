@@ -1,0 +1,93 @@
+"""A stage that runs: how far it is, why it waits, and when it must stop."""
+
+from distillery_api.distillationjob_status import Ending, Progress, Retries
+
+from .attempts import Attempt
+from .job_limits import due, overrun
+from .job_pass import Pass
+from .names import BATCH_JOB
+from .plans import Delete, Note
+
+POD_PATIENCE = 20.0  # seconds in which a Job's first pod should appear
+SUSPENDED = Ending(reason="Suspended", message="spec.suspend is set")
+
+
+def deletion(namespace: str, name: str, uid: str) -> Delete:
+    """Deletes a Job; it stays until its pods are gone, so that no two attempts run at once."""
+    return Delete(BATCH_JOB, namespace, name, uid, foreground=True)
+
+
+def running(state: Pass, stage: str, attempt: Attempt) -> None:
+    """Show how far it is, or why it waits; stop it where it must not go on."""
+    held = state.stages[stage]
+    if held.ending == SUSPENDED and not state.view.spec.suspend and not attempt.leaving:
+        held = held.model_copy(update={"ending": None})  # resumed before it was stopped
+    ending = held.ending or reason_to_stop(state, stage, attempt)
+    if held.ending and not attempt.leaving:
+        # Why it ends is stored by now: nobody will take the missing Job for one that was lost.
+        state.draft.actions.append(deletion(state.view.ref.namespace, attempt.name, attempt.uid))
+    if ending and not held.ending and ending != SUSPENDED:
+        state.draft.notes.append(Note("Warning", ending.reason, f"{stage}: {ending.message}"))
+    progress = expected(state, stage, state.view.progress.get(attempt.name)) or held.progress
+    state.waiting = hindrance(state, attempt, ending)
+    began = attempt.running > 0 or held.state == "Running"
+    state.change(
+        stage, state="Running" if began and not attempt.suspended else "Pending", attempt=held.attempt,
+        job_name=attempt.name, progress=progress, ending=ending, retries=with_crashes(state, stage, attempt),
+        # Told with the first pod that runs, not before: each alone would be a write.
+        job_uid=attempt.uid if began else held.job_uid, started_at=attempt.started_at if began else held.started_at,
+        message=f"{state.waiting[0]}: {state.waiting[1]}"[:1024] if state.waiting else None,
+    )  # fmt: skip
+
+
+def reason_to_stop(state: Pass, stage: str, attempt: Attempt) -> Ending | None:
+    """Why the attempt must end now."""
+    if attempt.leaving:
+        return None
+    if state.view.spec.suspend:
+        return SUSPENDED
+    failure = overrun(state, stage, attempt)
+    return Ending(reason=failure.reason, message=failure.message) if failure else None
+
+
+def with_crashes(state: Pass, stage: str, attempt: Attempt) -> Retries | None:
+    """Repetitions, with the pods that crashed: the Job's own limit says how many earlier attempts had used."""
+    held = state.stages[stage].retries
+    earlier = state.pods_of(stage).retries.infrastructure - attempt.backoff_limit
+    crashes = max(earlier + attempt.crashed, held.infrastructure if held else 0)
+    return (held or Retries()).model_copy(update={"infrastructure": crashes}) if crashes > 0 else held
+
+
+def hindrance(state: Pass, attempt: Attempt, ending: Ending | None) -> tuple[str, str] | None:
+    """Why the attempt makes no progress, as reason and message."""
+    if ending:
+        return "Stopping", ending.message
+    if attempt.suspended:
+        return queued(state, attempt)
+    return attempt.waiting or podless(state, attempt)
+
+
+def queued(state: Pass, attempt: Attempt) -> tuple[str, str]:
+    """A queue holds the Job back."""
+    if attempt.queue is None:
+        fix = "apply the job under another name with spec.queueName"
+        return "Queued", f"Job {attempt.name} is suspended and names no LocalQueue that could admit it; {fix}"
+    words = state.view.queue_words.get(attempt.name, "see: kubectl get workloads")
+    return "Queued", f"LocalQueue {attempt.queue} has not admitted Job {attempt.name}: {words}"
+
+
+def podless(state: Pass, attempt: Attempt) -> tuple[str, str] | None:
+    """Quota, Pod Security or a missing ServiceAccount keep a Job without pods: its own events say which."""
+    if attempt.pods or attempt.leaving or not due(state, attempt.released_at, POD_PATIENCE):
+        return None
+    return "NoPod", f"Kubernetes makes no pod for it; the reason stands in: kubectl describe job {attempt.name}"
+
+
+def expected(state: Pass, stage: str, progress: Progress | None) -> Progress | None:
+    """Progress of all of the stage: pods that have not begun yet report nothing."""
+    missing = (state.made.rows or {}).get("missing", 0)
+    if progress is None or stage != "label" or progress.total >= missing:
+        return progress
+    left = missing - progress.done
+    eta = round(left / progress.rate_per_second) if progress.rate_per_second else None
+    return progress.model_copy(update={"total": missing, "eta_seconds": eta})
