@@ -21,6 +21,8 @@ from .plans import Draft
 from .settings import Settings
 from .store import Object
 
+NOT_CREATED = "JobNotCreated"  # reason of a refusal that may pass: a quota, a webhook or the API server itself
+
 
 @dataclass(frozen=True)
 class ModelView:

@@ -12,7 +12,7 @@ from distillery_api.summary import Failure
 from .attempts import Attempt, is_attempt, observe_attempt
 from .job_conditions import job_conditions
 from .job_limits import gpus_used_up, memory_failure, metered
-from .job_pass import Ended, JobView, Pass
+from .job_pass import NOT_CREATED, Ended, JobView, Pass
 from .job_results import gate_failure, keep
 from .job_running import SUSPENDED, deletion, running
 from .names import ATTEMPT, BATCH_JOB, STAGE, stage_job
@@ -148,8 +148,9 @@ def start(state: Pass, stage: str) -> None:
     held, view = state.stages[stage], state.view
     number = held.attempt + 1
     name = stage_job(view.ref.name, view.ref.uid, stage, number)
-    if name in view.refused:
-        fail(state, stage, view.refused[name])
+    refused = view.refused.get(name)
+    if refused and refused.reason != NOT_CREATED:
+        fail(state, stage, refused)
         return
     if state.pods_of(stage).gpus and (used_up := gpus_used_up(state)):
         fail(state, stage, used_up)
@@ -159,6 +160,10 @@ def start(state: Pass, stage: str) -> None:
     body = build_stage_job(run, view.spec, state.snapshot, state.settings, dict(view.owner), used)
     # The first attempt's name alone keeps it from being created twice.
     state.draft.actions.append(Create(BATCH_JOB, body, repeats=number > 1))
+    if refused:  # for now: nothing of the attempt stands in the status before its Job exists
+        state.stages[stage] = next((each for each in view.status.stages if each.name == stage), held)
+        state.waiting = (refused.reason, refused.message)
+        return
     if number == 1 and [state.stages[name] for name in STAGES] == view.status.stages:
         return  # nothing else to tell: the pass that sees the Job tells it, and in a burst no Job waits for that
     state.change(

@@ -1,5 +1,6 @@
 """One pass over an object: read the store, plan, act, write the status once, tell."""
 
+import contextlib
 import datetime as dt
 import logging
 import time
@@ -13,8 +14,9 @@ from distillery_api.summary import Failure
 
 from .accounting import account
 from .cluster import ApiError, Cluster
+from .job_pass import NOT_CREATED
 from .metrics import RECONCILE_SECONDS, RECONCILES
-from .names import BATCH_JOB, OWNER_UID, POD, STAGE, Kind
+from .names import BATCH_JOB, JOB, OWNER_UID, POD, STAGE, Kind
 from .planning import plan_object
 from .plans import Action, Apply, Create, Delete, Merge, Plan
 from .recorder import Recorder
@@ -172,7 +174,16 @@ class Reconciler:
                 message=f"Kubernetes refuses the {action.kind.kind}: {error.message}"[:1024],
             )
             return not changed
+        if action.kind == BATCH_JOB and error.status:
+            await self._tell_delay(parent, name, error)
         raise error
+
+    async def _tell_delay(self, parent: Object, name: str, error: ApiError) -> None:
+        """Say on the job why its next Job is not created; what the last stage left is stored as well."""
+        message = f"Kubernetes does not take Job {name} now, it is tried again: {error.status} {error.message}"[:1024]
+        self._refused[parent["metadata"]["uid"]][name] = Failure(reason=NOT_CREATED, message=message)
+        with contextlib.suppress(ApiError):  # the pass has failed anyway, and comes again
+            await self._write_status(JOB, parent, self._plan(JOB, parent).status)
 
     def _remember(self, kind: Kind, written: Object, subresource: str | None) -> None:
         """What the API server answered is newer than anything a watch has brought, and the watch will add nothing."""

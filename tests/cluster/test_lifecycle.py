@@ -125,3 +125,17 @@ def test_what_would_change_an_artifact_is_immutable_and_the_rest_is_not(plane: o
         with pytest.raises(client.ApiException) as refused:
             namespace.patch(JOBS, "fixed", {field: value})
         assert f"{field} is immutable: apply another job under another name" in str(refused.value.body)
+
+
+def test_a_quota_that_keeps_a_job_out_is_told_until_it_goes(
+    operator: OperatorProcess, kubelet: Kubelet, namespace: Namespace
+):
+    quota = {"metadata": {"name": "jobs"}, "spec": {"hard": {"count/jobs.batch": "0"}}}
+    namespace.core.create_namespaced_resource_quota(namespace.name, quota)
+    namespace.job("kept-out")
+    waiting = eventually(
+        lambda: namespace.condition(JOBS, "kept-out", "Reconciling"), lambda c: c.get("reason") == "JobNotCreated"
+    )
+    assert "quota" in waiting["message"]
+    namespace.core.delete_namespaced_resource_quota("jobs", namespace.name)
+    assert namespace.ended("kept-out")["status"]["verdict"]["result"] == "Pass"
