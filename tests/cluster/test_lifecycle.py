@@ -130,8 +130,11 @@ def test_what_would_change_an_artifact_is_immutable_and_the_rest_is_not(plane: o
 def test_a_quota_that_keeps_a_job_out_is_told_until_it_goes(
     operator: OperatorProcess, kubelet: Kubelet, namespace: Namespace
 ):
-    quota = {"metadata": {"name": "jobs"}, "spec": {"hard": {"count/jobs.batch": "0"}}}
+    hard = {"hard": {"count/jobs.batch": "0"}}
+    quota = {"metadata": {"name": "jobs"}, "spec": hard}
     namespace.core.create_namespaced_resource_quota(namespace.name, quota)
+    counted = {"status": {**hard, "used": hard["hard"]}}  # the quota controller's part, which does not run here
+    namespace.core.patch_namespaced_resource_quota_status("jobs", namespace.name, counted)
     namespace.job("kept-out")
     waiting = eventually(
         lambda: namespace.condition(JOBS, "kept-out", "Reconciling"), lambda c: c.get("reason") == "JobNotCreated"
