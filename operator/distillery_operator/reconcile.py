@@ -63,13 +63,16 @@ class Reconciler:
 
     async def _pass(self, kind: Kind, parent: Object) -> float | None:
         plan = self._plan(kind, parent)
-        costly = [action for action in plan.actions if isinstance(action, Create) and action.expensive]
-        if costly:
+        if any(isinstance(action, Create) and action.expensive for action in plan.actions):
             # The cache is a hint: look at the cluster itself before paying for a GPU.
-            confirmed = await self._confirm(kind, parent, children=any(action.repeats for action in costly))
+            confirmed = await self._confirm(kind, parent)
             if confirmed is None:
                 return None
             parent, plan = confirmed, self._plan(kind, confirmed)
+            if any(isinstance(action, Create) and action.repeats for action in plan.actions):
+                # Asked of the plan on the live object: it may tell of an attempt whose Job is not in the cache yet.
+                await self._confirm_children(parent["metadata"])
+                plan = self._plan(kind, parent)
         for action in plan.actions:
             if isinstance(action, Merge) and (action.kind, action.name) == (kind, parent["metadata"]["name"]):
                 parent = await self._annotate(parent, action)
@@ -86,16 +89,14 @@ class Reconciler:
             kind, parent, self._store, self._settings, now(), self.progress, refused, self.queue_words
         )  # fmt: skip
 
-    async def _confirm(self, kind: Kind, parent: Object, children: bool) -> Object | None:
-        """Read the parent live into the store, and its children where asked; None when the parent is gone."""
+    async def _confirm(self, kind: Kind, parent: Object) -> Object | None:
+        """Read the parent live into the store; None when it is gone."""
         metadata = parent["metadata"]
         live = await self._cluster.get(kind, metadata["namespace"], metadata["name"])
         if live is None or live["metadata"]["uid"] != metadata["uid"]:
             self._store.remove(kind, key_of(parent), metadata["uid"])
             return None
         self._store.put(kind, live)
-        if children:
-            await self._confirm_children(metadata)
         return self._store.get(kind, key_of(parent))
 
     async def _confirm_children(self, metadata: Mapping[str, Any]) -> None:
