@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from api import kubectl
 from chart_render import NAMESPACE, RELEASE, Helm, Values
-from controlplane import ControlPlane
+from controlplane import DIE_WITH_PARENT, ControlPlane
 from tools import ensure_tools
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +57,10 @@ def account(plane: ControlPlane, folder: Path, name: str = RELEASE, port: int | 
 
 
 class OperatorProcess:
-    """`python -m distillery_operator` against the control plane; killed and started as the test wants."""
+    """`python -m distillery_operator` against the control plane; killed and started as the test wants.
+
+    It dies with the thread that started it, so that a killed test run leaves nothing.
+    """
 
     def __init__(self, kubeconfig: Path, folder: Path, *flags: str) -> None:
         self.kubeconfig, self.folder, self.flags = kubeconfig, folder, flags
@@ -77,8 +80,8 @@ class OperatorProcess:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    sys.executable, "-m", "distillery_operator", "--settings", path, "--kubeconfig", self.kubeconfig,
-                    *self.flags,
+                    *DIE_WITH_PARENT, sys.executable, "-m", "distillery_operator", "--settings", path,
+                    "--kubeconfig", self.kubeconfig, *self.flags,
                 ],
                 env=self.environment, stderr=log, stdout=log,
             )  # fmt: skip

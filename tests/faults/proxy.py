@@ -118,15 +118,24 @@ class Upstream:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.run(self.session.close())
+        self.run(self._close())
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(10)
+        self._thread.join()
+        self.loop.close()
 
     async def _open(self) -> None:
         context = ssl.create_default_context(cadata=self._authority)
         connector = aiohttp.TCPConnector(ssl=context, limit=0)
         timeout = aiohttp.ClientTimeout(total=None)
         self.session = aiohttp.ClientSession(connector=connector, timeout=timeout, read_bufsize=LONGEST_EVENT)
+
+    async def _close(self) -> None:
+        """End what proxies have left running."""
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+        await self.session.close()
 
     def run(self, work: Any) -> Any:
         """Run a coroutine in the loop and wait for it."""

@@ -1,6 +1,8 @@
 """One run: two jobs one after the other, one fault, and what is to hold in the end."""
 
+import contextlib
 import itertools
+import socket
 import threading
 import time
 from collections import Counter
@@ -69,12 +71,21 @@ class Outcome:
         )
 
 
+def health_port() -> int:
+    """The next port that is free on every address: another run of the harness may hold the first ones."""
+    for port in HEALTH_PORTS:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("", port))
+            return port
+    raise AssertionError("unreachable: the ports are counted without end")
+
+
 class Supervised(OperatorProcess):
     """An operator that is started again whenever it ends, as the kubelet would."""
 
     def __init__(self, kubeconfig: Path, folder: Path) -> None:
         super().__init__(kubeconfig, folder)
-        self.settings |= {"healthPort": next(HEALTH_PORTS), "metricsPort": 0, "resyncSeconds": 0.5}
+        self.settings |= {"healthPort": health_port(), "metricsPort": 0, "resyncSeconds": 0.5}
         self.exits: list[int] = []
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
