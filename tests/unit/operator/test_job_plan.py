@@ -7,6 +7,7 @@ from distillery_api.exits import OUT_OF_MEMORY, PERMANENT, STOPPED
 from distillery_api.run import RUN, RUN_ANNOTATION
 from distillery_api.summary import Failure, LabelResult
 from distillery_operator.names import BATCH_JOB, JOB
+from distillery_operator.settings import Settings
 from distillery_operator.views import offers_to
 from job_world import JobWorld
 from stage_results import DIGESTS, criterion, preflight
@@ -39,6 +40,15 @@ def test_the_snapshot_is_stored_before_the_first_child_exists():
     assert world.status["resolved"]["images"]["train"] == "registry/worker@sha256:1"
     world.step()
     assert world.created == ALL[:1]
+
+
+def test_settings_that_change_while_a_job_runs_do_not_reach_it():
+    world = to_stage(JobWorld(), "label")
+    resolved = world.status["resolved"]
+    world.settings = Settings(worker_image="registry/worker@sha256:9", server_image="s", gpu_resource="amd.com/gpu")
+    to_stage(world, "train")
+    assert world.status["resolved"] == resolved
+    assert world.current()["spec"]["template"]["spec"]["containers"][0]["image"] == "registry/worker@sha256:1"
 
 
 def test_a_passing_run_creates_each_stage_once_in_order_and_ends_ready():

@@ -110,6 +110,19 @@ def test_a_server_that_refuses_the_artifact_ends_the_candidate_and_not_the_incum
     )
 
 
+def test_a_candidate_without_room_beside_the_incumbent_is_given_up_and_the_incumbent_serves():
+    world = ModelWorld()
+    world.promote("first", "a")
+    world.finish_job("second", "b", incumbent="a")
+    world.settle()
+    candidate = next(held for held in world.store.all(DEPLOYMENT) if world.artifact_of(held) == "b")
+    world.fail(candidate, "has timed out progressing")
+    world.settle()
+    assert (world.routed_to(), world.deployments()) == ("a", ["a"])
+    assert world.condition("CandidateRejected")[:2] == ("True", "CandidateFailed")
+    assert world.condition("Ready")[0] == "True"
+
+
 def test_the_newest_of_several_students_serves_and_the_others_are_recorded():
     world = ModelWorld()
     world.finish_job("one", "a")

@@ -14,10 +14,13 @@ class Server:
 
     def __init__(self) -> None:
         self.calls = 0
+        self.refuses: ApiError | None = None
         self.held: dict[str, dict[str, object]] = {}
 
     async def create(self, _: object, body: dict[str, dict[str, str]]) -> None:
         self.calls += 1
+        if self.refuses:
+            raise self.refuses
         if body["metadata"]["name"] in self.held:
             raise ApiError(409, "AlreadyExists", "")
         self.held[body["metadata"]["name"]] = body
@@ -30,6 +33,17 @@ async def test_the_same_event_is_posted_once_and_stored_once_after_a_restart():
         await before.post(PARENT, note, NOW)
     assert (server.calls, len(server.held)) == (1, 1)
     await Recorder(server).post(PARENT, note, NOW)
+    assert len(server.held) == 1
+
+
+async def test_an_event_that_is_not_taken_stops_nothing_and_is_posted_the_next_time(caplog):
+    server, note = Server(), Note("Warning", "MissingColumn", "no column text")
+    server.refuses = ApiError(500, "InternalError", "etcd is away")
+    recorder = Recorder(server)
+    await recorder.post(PARENT, note, NOW)
+    assert "etcd is away" in caplog.text
+    server.refuses = None
+    await recorder.post(PARENT, note, NOW)
     assert len(server.held) == 1
 
 

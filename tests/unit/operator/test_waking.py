@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from distillery_operator.cluster import Cluster
-from distillery_operator.names import JOB, MODEL, Kind
+from distillery_operator.names import BATCH_JOB, JOB, MODEL, Kind, owner_labels
 from distillery_operator.operator import Operator
 from job_world import SETTINGS
 
@@ -62,3 +62,14 @@ async def test_a_job_wakes_its_model_when_it_is_over_and_not_before():
     assert await operator.by(JOB, "MODIFIED", obj("runs", 2, **TARGET, status={"stages": []})) == {RUNS}
     over = obj("runs", 3, **TARGET, status={"finishedAt": "2026-01-01T00:00:00Z"})
     assert await operator.by(JOB, "MODIFIED", over) == {RUNS, SERVED}
+
+
+async def test_a_child_wakes_its_owner():
+    child = obj("runs-preflight-1", 1)
+    child["metadata"]["labels"] = owner_labels(JOB, "runs", "uid-runs")
+    assert await Woken().by(BATCH_JOB, "MODIFIED", child) == {RUNS}
+
+
+async def test_a_watch_that_begins_anew_wakes_nobody_for_what_is_known():
+    again = obj("served", 1, status={"active": {"digest": "a"}})
+    assert await Woken().by(MODEL, "ADDED", again) == set()
