@@ -5,7 +5,7 @@ import copy
 import pytest
 from distillery_api.distillationjob import GateSpec
 from distillery_api.summary import Failure
-from distillery_operator.names import DEPLOYMENT, MODEL
+from distillery_operator.names import ACTIVE_ANNOTATION, DEPLOYMENT, MODEL
 from distillery_operator.offers import HISTORY
 from distillery_operator.views import model_view
 from model_world import ModelWorld, digest
@@ -50,6 +50,16 @@ def test_the_incumbent_serves_until_the_candidate_is_ready_and_lingers_after_the
     world.clock += 20
     world.settle()
     assert world.deployments() == ["b"]
+
+
+def test_a_cut_over_writes_one_annotation_and_no_spec():
+    world = ModelWorld()
+    world.finish_job("first", "a")
+    world.settle()
+    world.ready()
+    (noted,) = (action.body for action in world.step().actions if action.kind == MODEL)
+    assert {path: set(part) for path, part in noted.items()} == {"metadata": {"annotations"}}
+    assert set(noted["metadata"]["annotations"]) == {ACTIVE_ANNOTATION}
 
 
 @pytest.mark.parametrize("result", ["Fail", "Inconclusive"])

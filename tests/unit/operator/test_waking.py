@@ -73,3 +73,24 @@ async def test_a_child_wakes_its_owner():
 async def test_a_watch_that_begins_anew_wakes_nobody_for_what_is_known():
     again = obj("served", 1, status={"active": {"digest": "a"}})
     assert await Woken().by(MODEL, "ADDED", again) == set()
+
+
+class Poisoned:
+    """Fails over one job."""
+
+    def __init__(self) -> None:
+        self.passed: set[Any] = set()
+
+    async def reconcile(self, item: Any) -> None:
+        if item == RUNS:
+            raise ValueError("poison")
+        self.passed.add(item)
+
+
+async def test_an_object_whose_pass_fails_delays_itself_alone(monkeypatch: pytest.MonkeyPatch):
+    operator, reconciler = Woken(), Poisoned()
+    monkeypatch.setattr(operator, "reconciler", reconciler)
+    for _ in operator.queue.waiting():
+        await operator.attempt(await operator.queue.get())
+    assert reconciler.passed == {IS_OVER, SERVED}
+    assert operator.queue.waiting() == []  # the poisoned one comes back when its time is over
