@@ -168,7 +168,8 @@ class Reconciler:
             changed = refused.get(name) is None
             refused[name] = name_taken(action.kind, name)
             return not changed
-        if error.status in (400, 422):
+        # A 403 is a quota or an admission policy; for a stage's Job that is a delay, which is told below.
+        if error.status in (400, 422) or (error.status == 403 and action.kind != BATCH_JOB):
             changed = refused.get(name) is None
             refused[name] = Failure(
                 reason="ChildRefused",
