@@ -11,7 +11,7 @@ from distillery_api.run import PROGRESS_PORT
 from distillery_api.schema import Model
 
 from .logs import about
-from .names import JOB, OWNER_KIND, POD
+from .names import INDEX, JOB, OWNER_KIND, POD
 from .store import Key, Object, Store
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,8 @@ class ProgressPoller:
         self, store: Store, published: dict[str, Progress], wake: Callable[[Key], None], period: float
     ) -> None:
         self._store, self._published, self._wake, self._period = store, published, wake, period
-        self._seen: dict[str, dict[str, Report]] = {}  # by Job name, by pod uid: shards that ended still count
+        # By Job name, by shard: those that ended still count, and a pod takes the place of one that failed.
+        self._seen: dict[str, dict[str, Report]] = {}
         self._when: dict[str, float] = {}
 
     async def run(self) -> None:
@@ -70,7 +71,7 @@ class ProgressPoller:
             # A pod that starts or ends does not answer; the last word of it stands.
             log.debug("no progress from %s: %s", pod["metadata"]["name"], error)
             return
-        self._seen.setdefault(job_name(pod), {})[pod["metadata"]["uid"]] = report
+        self._seen.setdefault(job_name(pod), {})[shard(pod)] = report
 
     def _publish(self, name: str, pod: Object) -> None:
         total = summed(list(self._seen.get(name, {}).values()))
@@ -95,7 +96,14 @@ def is_running_stage(pod: Object) -> bool:
         pod["metadata"].get("labels", {}).get(OWNER_KIND) == JOB.kind
         and pod.get("status", {}).get("phase") == "Running"
         and bool(pod["status"].get("podIP"))
+        and "deletionTimestamp" not in pod["metadata"]
     )
+
+
+def shard(pod: Object) -> str:
+    """The pod's completion index; a stage without shards has one."""
+    index: str = pod["metadata"].get("annotations", {}).get(INDEX, "0")
+    return index
 
 
 def job_name(pod: Object) -> str:
