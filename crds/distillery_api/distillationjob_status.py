@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from .distillationjob import GateSpec
-from .schema import CONDITION_LIST, Condition, Digest, Model
+from .schema import CONDITION_LIST, Condition, Digest, Failure, Model
 
 
 class Progress(Model):
@@ -27,13 +27,6 @@ class Retries(Model):
     lost: int = 0  # results that nobody could read, Jobs deleted by hand, incumbents that changed
 
 
-class Ending(Model):
-    """Why the running attempt is being stopped."""
-
-    reason: Annotated[str, Field(max_length=64)]
-    message: Annotated[str, Field(max_length=1024)]
-
-
 class StageStatus(Model):
     """One stage of the run."""
 
@@ -47,7 +40,7 @@ class StageStatus(Model):
     progress: Progress | None = None
     image_id: Annotated[str, Field(max_length=512)] | None = None
     retries: Retries | None = None
-    ending: Ending | None = None
+    ending: Failure | None = None  # why the running attempt is being stopped
     gpu_seconds: float | None = None  # up to gpusSince
     gpus_in_use: int | None = None
     gpus_since: Annotated[str, Field(max_length=32)] | None = None

@@ -18,6 +18,13 @@ class Model(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
+class Failure(Model):
+    """Why something stopped: a CamelCase reason and a sentence that says what to do."""
+
+    reason: Annotated[str, Field(max_length=64, pattern="^[A-Z][A-Za-z0-9]{2,63}$")]
+    message: Annotated[str, Field(max_length=1024)]
+
+
 def rules(*checks: tuple[str, ...]) -> dict[str, Any]:
     """CEL rules for `json_schema_extra`: (expression, message) or (expression, message, path of the field it names).
 

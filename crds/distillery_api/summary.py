@@ -5,18 +5,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from .distillationjob_status import VerdictStatus
-from .schema import Digest, Model
+from .schema import Digest, Failure, Model
 
 LIMIT = 4096
 LONGEST, SHORTEST = 1024, 16  # characters of a message: as the fields allow, and the least that says anything
 TERMINATION_LOG = "/dev/termination-log"
-
-
-class Failure(Model):
-    """Why a stage stopped: a CamelCase reason and a sentence that says what to do."""
-
-    reason: Annotated[str, Field(pattern="^[A-Z][A-Za-z0-9]{2,63}$")]
-    message: Annotated[str, Field(max_length=1024)]
 
 
 class PreflightResult(Model):

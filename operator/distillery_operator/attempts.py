@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from distillery_api.summary import Failure, Summary, parse
+from distillery_api.schema import Failure
+from distillery_api.summary import Summary, parse
 
 from .names import ATTEMPT, INDEX, QUEUE, STAGE
 from .store import Object

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from distillery_api.summary import Failure
+from distillery_api.schema import Failure
 
 from .cluster import ApiError, Cluster
 from .explanation import Explanation, explained, text, untouched

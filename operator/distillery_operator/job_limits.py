@@ -3,7 +3,7 @@
 from distillery_api.distillationjob import STAGES
 from distillery_api.distillationjob_status import StageStatus
 from distillery_api.pods import EvaluateStage
-from distillery_api.summary import Failure
+from distillery_api.schema import Failure
 
 from .attempts import Attempt
 from .job_pass import Pass

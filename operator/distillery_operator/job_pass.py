@@ -15,7 +15,7 @@ from distillery_api.distillationjob_status import (
 from distillery_api.distilledmodel import DistilledModelSpec, RevisionStatus
 from distillery_api.pods import EvaluateStage
 from distillery_api.run import ArtifactRef, JobRef
-from distillery_api.summary import Failure
+from distillery_api.schema import Failure
 
 from .plans import Draft
 from .settings import Settings

@@ -7,7 +7,7 @@ from distillery_api.distillationjob_status import (
     Retries,
     StageStatus,
 )
-from distillery_api.summary import Failure
+from distillery_api.schema import Failure
 
 from .attempts import Attempt, is_attempt, observe_attempt
 from .job_conditions import job_conditions
@@ -130,8 +130,8 @@ def observed(state: Pass, stage: str, number: int) -> Attempt | None:
 def begin(state: Pass, stage: str) -> None:
     """There is no Job: the stage has not begun, was stopped by us, or lost its Job."""
     held = state.stages[stage]
-    if held.ending and held.ending.reason != SUSPENDED.reason:
-        stopped(state, stage, Failure(reason=held.ending.reason, message=held.ending.message), None)
+    if held.ending and held.ending != SUSPENDED:
+        stopped(state, stage, held.ending, None)
     elif state.view.spec.suspend:
         state.change(stage, state="Suspended" if held.attempt else "Pending", ending=None, progress=None, message=None)
     elif held.attempt == 0:
@@ -194,7 +194,7 @@ def why_failed(state: Pass, stage: str, attempt: Attempt) -> Failure:
     """Why the Job failed: what we stopped it for, the limit where that is memory, else its own words."""
     ending = state.stages[stage].ending
     if ending and ending != SUSPENDED:
-        return Failure(reason=ending.reason, message=ending.message)
+        return ending
     if attempt.out_of_memory:
         return memory_failure(state.pods_of(stage), stage)
     return attempt.failure or Failure(reason="JobFailed", message="the Job failed")

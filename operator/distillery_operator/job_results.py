@@ -1,7 +1,8 @@
 """What a stage that ended well leaves in the status, and when its word does not count."""
 
 from distillery_api.distillationjob_status import VerdictStatus
-from distillery_api.summary import Failure, Summary
+from distillery_api.schema import Failure
+from distillery_api.summary import Summary
 
 from .attempts import Attempt
 from .job_pass import Pass

@@ -1,6 +1,7 @@
 """A stage that runs: how far it is, why it waits, and when it must stop."""
 
-from distillery_api.distillationjob_status import Ending, Progress, Retries
+from distillery_api.distillationjob_status import Progress, Retries
+from distillery_api.schema import Failure
 
 from .attempts import Attempt
 from .job_limits import due, overrun
@@ -9,7 +10,7 @@ from .names import BATCH_JOB
 from .plans import Delete, Note
 
 POD_PATIENCE = 20.0  # seconds in which a Job's first pod should appear
-SUSPENDED = Ending(reason="Suspended", message="spec.suspend is set")
+SUSPENDED = Failure(reason="Suspended", message="spec.suspend is set")
 
 
 def deletion(namespace: str, name: str, uid: str) -> Delete:
@@ -40,14 +41,13 @@ def running(state: Pass, stage: str, attempt: Attempt) -> None:
     )  # fmt: skip
 
 
-def reason_to_stop(state: Pass, stage: str, attempt: Attempt) -> Ending | None:
+def reason_to_stop(state: Pass, stage: str, attempt: Attempt) -> Failure | None:
     """Why the attempt must end now."""
     if attempt.leaving:
         return None
     if state.view.spec.suspend:
         return SUSPENDED
-    failure = overrun(state, stage, attempt)
-    return Ending(reason=failure.reason, message=failure.message) if failure else None
+    return overrun(state, stage, attempt)
 
 
 def with_crashes(state: Pass, stage: str, attempt: Attempt) -> Retries | None:
@@ -58,7 +58,7 @@ def with_crashes(state: Pass, stage: str, attempt: Attempt) -> Retries | None:
     return (held or Retries()).model_copy(update={"infrastructure": crashes}) if crashes > 0 else held
 
 
-def hindrance(state: Pass, attempt: Attempt, ending: Ending | None) -> tuple[str, str] | None:
+def hindrance(state: Pass, attempt: Attempt, ending: Failure | None) -> tuple[str, str] | None:
     """Why the attempt makes no progress, as reason and message."""
     if ending:
         return "Stopping", ending.message

@@ -12,7 +12,7 @@ from distillery_api.distilledmodel import (
     RevisionStatus,
 )
 from distillery_api.run import ArtifactRef
-from distillery_api.summary import Failure
+from distillery_api.schema import Failure
 
 from .model_conditions import model_conditions
 from .model_manifests import (

@@ -47,7 +47,6 @@ class Operator:
         self.queues = QueuePoller(
             cluster, self.store, self.reconciler.queue_words, self.wake_job, settings.progress_seconds
         )
-
         self.measure()
 
     def measure(self) -> None:

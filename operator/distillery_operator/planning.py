@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from distillery_api.distillationjob_status import Progress
-from distillery_api.summary import Failure
+from distillery_api.schema import Failure
 from pydantic import ValidationError
 
 from .conditions import Wanted, merged

@@ -10,7 +10,7 @@ from typing import Any
 
 from distillery_api.distillationjob import OUR_CONTROLLER
 from distillery_api.distillationjob_status import Progress
-from distillery_api.summary import Failure
+from distillery_api.schema import Failure
 
 from .accounting import account
 from .cluster import ApiError, Cluster

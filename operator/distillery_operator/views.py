@@ -7,7 +7,7 @@ from distillery_api.distillationjob import DistillationJobSpec
 from distillery_api.distillationjob_status import DistillationJobStatus, Progress
 from distillery_api.distilledmodel import DistilledModelSpec, DistilledModelStatus
 from distillery_api.run import JobRef
-from distillery_api.summary import Failure
+from distillery_api.schema import Failure
 
 from . import job_pass, model_plan
 from .names import ACTIVE_ANNOTATION, AUTOSCALER, BATCH_JOB, DEPLOYMENT, JOB, MODEL, POD, SERVICE

@@ -9,7 +9,8 @@ from typing import Any
 from distillery_api.distillationjob_status import VerdictStatus
 from distillery_api.exits import STOPPED
 from distillery_api.run import RUN, RUN_ANNOTATION, EvaluateRun, Run
-from distillery_api.summary import Failure, Summary
+from distillery_api.schema import Failure
+from distillery_api.summary import Summary
 from kubernetes import client
 from stage_results import DIGESTS, RESULTS, criterion, preflight
 

@@ -7,7 +7,7 @@ import time
 import urllib.request
 
 import pytest
-from distillery_api.summary import Failure
+from distillery_api.schema import Failure
 from kubelet import Kubelet
 from kubernetes import client
 from namespaces import Namespace

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from distillery_api import exits
 from distillery_api.run import RUN_PATH, SERVE_PORT, ServeRun
-from distillery_api.summary import TERMINATION_LOG, Failure
+from distillery_api.schema import Failure
+from distillery_api.summary import TERMINATION_LOG
 from pydantic import ValidationError
 
 from .limits import Limits

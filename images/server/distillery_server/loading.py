@@ -6,7 +6,7 @@ from pathlib import Path
 
 from distillery_api import exits
 from distillery_api.run import ServeRun
-from distillery_api.summary import Failure
+from distillery_api.schema import Failure
 from distillery_engine import ArtifactInvalid
 from distillery_storage import (
     AccessDenied,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from distillery_api.run import ServeRun
-from distillery_api.summary import Failure
+from distillery_api.schema import Failure
 
 from .metrics import short_version
 from .model import Model

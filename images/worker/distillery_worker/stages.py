@@ -12,7 +12,8 @@ import torch
 import transformers
 from distillery_api import exits
 from distillery_api.run import RUN
-from distillery_api.summary import Failure, Summary
+from distillery_api.schema import Failure
+from distillery_api.summary import Summary
 from distillery_engine import ArtifactInvalid
 from distillery_storage import AccessDenied, Conflict, DigestMismatch, NotFound, StorageError, Unavailable
 

@@ -2,7 +2,8 @@
 
 import pytest
 from distillery_api.distillationjob_status import Measured, VerdictStatus
-from distillery_api.summary import LIMIT, CompressResult, Failure, LabelResult, Summary, TrainResult, parse
+from distillery_api.schema import Failure
+from distillery_api.summary import LIMIT, CompressResult, LabelResult, Summary, TrainResult, parse
 from stage_results import DIGESTS, RESULTS, criterion
 
 TEXTS = {"ascii": "x", "two bytes": "é", "three bytes": "文", "four bytes": "😀", "quotes": '"', "control": "\x01"}

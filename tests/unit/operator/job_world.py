@@ -5,7 +5,8 @@ from typing import Any
 
 from distillery_api.distillationjob_status import VerdictStatus
 from distillery_api.exits import PERMANENT
-from distillery_api.summary import Failure, Summary
+from distillery_api.schema import Failure
+from distillery_api.summary import Summary
 from distillery_operator.job_plan import plan_job
 from distillery_operator.names import BATCH_JOB, JOB, MODEL, POD, STAGE
 from distillery_operator.plans import Create, Delete, Plan

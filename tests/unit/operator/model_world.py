@@ -5,7 +5,7 @@ from typing import Any
 
 from distillery_api.distillationjob_status import VerdictStatus
 from distillery_api.distilledmodel import DistilledModelSpec
-from distillery_api.summary import Failure
+from distillery_api.schema import Failure
 from distillery_operator.model_plan import plan_model
 from distillery_operator.names import AUTOSCALER, DEPLOYMENT, JOB, MODEL, POD, SERVICE
 from distillery_operator.plans import Apply, Create, Delete, Merge, Plan

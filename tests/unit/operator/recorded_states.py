@@ -14,7 +14,7 @@ import yaml
 from distillery_api.crd import distillationjobs, distilledmodels
 from distillery_api.distillationjob import DistillationJobSpec
 from distillery_api.distilledmodel import DistilledModelSpec
-from distillery_api.summary import Failure
+from distillery_api.schema import Failure
 from distillery_operator.names import DEPLOYMENT, JOB, MODEL
 from distillery_operator.planning import plan_object
 from job_world import NAMESPACE, SETTINGS, JobWorld

@@ -4,7 +4,8 @@ import copy
 from typing import Any
 
 from distillery_api.distillationjob_status import DistillationJobStatus
-from distillery_api.summary import Failure, Summary
+from distillery_api.schema import Failure
+from distillery_api.summary import Summary
 from distillery_operator.job_plan import LOST_LIMIT
 from distillery_operator.names import BATCH_JOB, JOB, MODEL, POD
 from distillery_operator.plans import Create

@@ -2,7 +2,8 @@
 
 import pytest
 from distillery_api.exits import OUT_OF_MEMORY
-from distillery_api.summary import Failure, Summary
+from distillery_api.schema import Failure
+from distillery_api.summary import Summary
 from distillery_operator.names import BATCH_JOB, JOB
 from distillery_operator.plans import Delete, seconds_between
 from job_world import NAMESPACE, JobWorld

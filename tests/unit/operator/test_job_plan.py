@@ -5,7 +5,8 @@ import json
 import pytest
 from distillery_api.exits import OUT_OF_MEMORY, PERMANENT, STOPPED
 from distillery_api.run import RUN, RUN_ANNOTATION
-from distillery_api.summary import Failure, LabelResult
+from distillery_api.schema import Failure
+from distillery_api.summary import LabelResult
 from distillery_operator.names import BATCH_JOB, JOB
 from distillery_operator.settings import Settings
 from distillery_operator.views import offers_to

@@ -1,7 +1,7 @@
 """Planning of a model holds its promises whatever happens in whatever order."""
 
 from distillery_api.distilledmodel import DistilledModelStatus
-from distillery_api.summary import Failure
+from distillery_api.schema import Failure
 from distillery_operator.names import AUTOSCALER, DEPLOYMENT, JOB, MODEL, SERVICE
 from distillery_operator.offers import HISTORY
 from distillery_operator.plans import Delete

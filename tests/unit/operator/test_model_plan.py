@@ -4,7 +4,7 @@ import copy
 
 import pytest
 from distillery_api.distillationjob import GateSpec
-from distillery_api.summary import Failure
+from distillery_api.schema import Failure
 from distillery_operator.names import ACTIVE_ANNOTATION, DEPLOYMENT, MODEL
 from distillery_operator.offers import HISTORY
 from distillery_operator.views import model_view

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from distillery_api.summary import Failure
+from distillery_api.schema import Failure
 from distillery_server.app import create_app
 from distillery_server.limits import Limits
 from distillery_server.model import Model, Prediction
