@@ -216,7 +216,8 @@ def stopped(state: Pass, stage: str, failure: Failure, attempt: Attempt | None) 
         state.change(stage, state="Suspended", progress=None, message=failure.message)
         return
     state.stages[stage] = counted(held, kind)
-    state.draft.notes.append(Note("Warning", "StageRetried", f"{stage}: {failure.message}"))
+    words = f"{stage}: {failure.message}; attempt {held.attempt + 1} starts"
+    state.draft.notes.append(Note("Warning", "StageRetried", words))
     start(state, stage)
 
 

@@ -111,6 +111,17 @@ def test_out_of_memory_is_retried_as_often_as_its_own_budget_says():
     assert "1 of 1 retries are used" in world.condition("Ready")[2]
 
 
+def test_each_retry_is_an_event_of_its_own():
+    world = to_stage(JobWorld(stages={"train": {"retries": {"outOfMemory": 2}}}), "train")
+    told = []
+    for _ in range(2):
+        world.end_pod("", code=OUT_OF_MEMORY, reason="OOMKilled")
+        world.end_job("Failed", reason="PodFailurePolicy")
+        told += [note.message for note in world.plan().notes if note.reason == "StageRetried"]
+        world.settle()
+    assert [message.rsplit("; ", 1)[1] for message in told] == ["attempt 2 starts", "attempt 3 starts"]
+
+
 def test_crashes_of_earlier_attempts_count_and_evictions_do_not():
     world = to_stage(JobWorld(), "train")
     assert world.current()["spec"]["backoffLimit"] == 3
