@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from distillery_api.exits import DONE, STOPPED
 from distillery_api.schema import Failure
 from distillery_api.summary import Summary, parse
 
@@ -124,7 +125,9 @@ def results(pods: Sequence[Object]) -> dict[int, Summary]:
 
 def failure(pods: Sequence[Object], condition: Object) -> Failure:
     """Why the Job failed: what the last failed pod said, else what Kubernetes says."""
-    ends = sorted((end for end in map(terminated, pods) if end.get("exitCode")), key=lambda end: end["finishedAt"])
+    # A pod that was stopped went on elsewhere: it is never why the Job failed.
+    failed = (end for end in map(terminated, pods) if end.get("exitCode") not in (None, DONE, STOPPED))
+    ends = sorted(failed, key=lambda end: end["finishedAt"])
     for end in reversed(ends):
         summary = parse(end.get("message", ""))
         if summary is not None and summary.failure is not None:

@@ -1,7 +1,7 @@
 """Suspending, retrying, deadlines, GPU-seconds and tidying up: what a run may use up, and how it stops."""
 
 import pytest
-from distillery_api.exits import OUT_OF_MEMORY
+from distillery_api.exits import OUT_OF_MEMORY, STOPPED
 from distillery_api.schema import Failure
 from distillery_api.summary import Summary
 from distillery_operator.names import BATCH_JOB, JOB
@@ -109,6 +109,16 @@ def test_out_of_memory_is_retried_as_often_as_its_own_budget_says():
     world.gone()
     assert world.condition("Ready")[1] == "OutOfMemory"
     assert "1 of 1 retries are used" in world.condition("Ready")[2]
+
+
+def test_a_job_fails_with_the_words_of_the_pod_that_crashed_and_not_of_one_that_was_stopped():
+    world = to_stage(JobWorld(), "train")
+    world.end_pod("Traceback\nValueError: broken", code=1, index=0)
+    stopped = Summary(stage="train", failure=Failure(reason="Interrupted", message="the pod was stopped"))
+    world.end_pod(stopped.message(), code=STOPPED, index=1)
+    world.end_job("Failed", reason="BackoffLimitExceeded")
+    world.settle()
+    assert world.condition("Ready")[1:] == ("WorkerFailed", "the last pod ended with exit code 1: ValueError: broken")
 
 
 def test_each_retry_is_an_event_of_its_own():
