@@ -46,6 +46,7 @@ def invalid(obj: Object, error: ValidationError, now: str) -> Plan:
     if held.get("observedGeneration") == generation and said == [condition["message"] for condition in conditions]:
         return Plan(status=held)
     return Plan(
-        status={"observedGeneration": generation, "conditions": conditions},
+        # The rest stands: what serves, and what a run has made, must be there once the object can be read again.
+        status={**held, "observedGeneration": generation, "conditions": conditions},
         notes=(Note("Warning", "InvalidSpec", message),),
     )

@@ -37,6 +37,13 @@ def test_an_edit_that_does_not_help_is_seen_all_the_same():
     assert plan(MODEL, world, edited).status["observedGeneration"] == 2
 
 
+def test_a_model_that_cannot_be_read_keeps_what_serves_and_its_history():
+    world = ModelWorld()
+    serving = {"active": {"revision": "r1"}, "history": [{"job": "first"}], "url": "http://served.team.svc"}
+    status = plan(MODEL, world, unreadable(world.held, status=serving)).status
+    assert {name: status[name] for name in serving} == serving
+
+
 def test_a_job_that_ended_keeps_its_verdict_though_it_cannot_be_read_any_more():
     world = judged("Pass")
     status = plan(JOB, world, unreadable(world.job, status=world.status)).status
