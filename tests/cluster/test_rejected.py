@@ -68,8 +68,9 @@ def example(schema: dict[str, Any]) -> Any:
     if schema["type"] == "array":
         return [example(schema["items"])]
     if schema["type"] == "string":
-        text = DIGEST if "sha256" in str(schema.get("x-kubernetes-validations")) else "text"
-        return schema.get("enum", ["True" if "True" in schema.get("pattern", "") else text])[0]
+        text = DIGEST if "sha256" in str(schema.get("x-kubernetes-validations")) else None
+        fits = (value for value in ("text", "True", "Reason") if re.search(schema.get("pattern", ""), value))
+        return schema.get("enum", [text or next(fits)])[0]
     return {"integer": 3, "number": 0.5}[schema["type"]]
 
 
