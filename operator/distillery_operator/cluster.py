@@ -79,9 +79,14 @@ class Cluster:
             "POST", kind, kind.path(body["metadata"]["namespace"]), body, {"fieldManager": FIELD_MANAGER}
         )
 
-    async def apply(self, kind: Kind, body: Object, subresource: str | None = None) -> Object:
+    async def replace_status(self, kind: Kind, body: Object) -> Object:
+        """The status as in the body, of which nothing else counts; ApiError 409 where the object is another version."""
+        path = kind.path(body["metadata"]["namespace"], body["metadata"]["name"], "status")
+        return await self._call("PUT", kind, path, body, {"fieldManager": FIELD_MANAGER})
+
+    async def apply(self, kind: Kind, body: Object) -> Object:
         """Server-side apply of the fields in the body, which become ours."""
-        path = kind.path(body["metadata"]["namespace"], body["metadata"]["name"], subresource)
+        path = kind.path(body["metadata"]["namespace"], body["metadata"]["name"])
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         return await self._call("PATCH", kind, path, body, query, "application/apply-patch+yaml")
 

@@ -95,7 +95,7 @@ async def observed(cluster: Cluster, kind: Kind, obj: Object) -> Store:
 async def names_taken(cluster: Cluster, obj: Object, plan: Plan) -> dict[str, Failure]:
     """What the operator would find out by trying: children whose names others hold."""
     taken: dict[str, Failure] = {}
-    for action in plan.actions:
+    for action in (*plan.actions, *plan.jobs):
         if isinstance(action, Create | Apply):
             metadata = action.body["metadata"]
             held = await cluster.get(action.kind, metadata["namespace"], metadata["name"])

@@ -17,6 +17,7 @@ def explained(obj: Object, plan: Plan, now: str, left_alone: str | None = None) 
         "kind": obj["kind"], "namespace": metadata["namespace"], "name": metadata["name"],
         "generation": metadata["generation"], "at": now, "leftAlone": left_alone,
         "actions": [described(action) for action in plan.actions],
+        "jobs": [described(job) for job in plan.jobs],
         "statusChanges": list(changes(obj.get("status", {}), plan.status)),
         "events": [{"type": note.type, "reason": note.reason, "message": note.message} for note in plan.notes],
         "nextLookSeconds": plan.requeue_after,
@@ -93,7 +94,8 @@ def steps(explanation: Explanation) -> list[str]:
     found += [
         f"write status.{c['field']}: {shown(c['from'])} -> {shown(c['to'])}" for c in explanation["statusChanges"]
     ]
-    return found + ["post the {type} event {reason}: {message}".format(**event) for event in explanation["events"]]
+    found += ["post the {type} event {reason}: {message}".format(**event) for event in explanation["events"]]
+    return [*found, *map(step, explanation["jobs"])]
 
 
 def step(action: Mapping[str, Any]) -> str:

@@ -47,6 +47,7 @@ class JobView:
     model: ModelView | None = None
     progress: Mapping[str, Progress] = field(default_factory=dict)  # by Job name
     queue_words: Mapping[str, str] = field(default_factory=dict)  # by Job name: why its queue holds it, where read
+    created: str | None = None  # name of the newest Job that this process has seen come into being
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from .job_conditions import job_conditions
 from .job_limits import gpus_used_up, memory_failure, metered
 from .job_pass import NOT_CREATED, Ended, JobView, Pass
 from .job_results import gate_failure, keep
-from .job_running import SUSPENDED, deletion, running
+from .job_running import POD_PATIENCE, SUSPENDED, deletion, running
 from .names import ATTEMPT, BATCH_JOB, STAGE, stage_job
 from .plans import Create, Note, Plan, seconds_between
 from .resolve import resolve
@@ -36,10 +36,9 @@ def plan_job(view: JobView, settings: Settings, now: str) -> Plan:
         made=held.artifacts or Artifacts(), verdict=held.verdict,
     )  # fmt: skip
     if held.resolved is None:
-        if not view.spec.suspend:
-            # The snapshot is stored before the first child exists; the children come with the next pass.
-            state.resolved = resolve(view.spec, view.model.spec if view.model else None, settings)
-        return finished_plan(state)
+        if view.spec.suspend:
+            return finished_plan(state)
+        state.resolved = resolve(view.spec, view.model.spec if view.model else None, settings)
     for stage in STAGES:
         if state.stages[stage].state in ("Done", "Skipped"):
             continue
@@ -99,7 +98,7 @@ def taken_up(held: StageStatus, number: int) -> StageStatus:
     """The stage at an attempt that was created before the operator died, or lost the object: the status missed it."""
     kind = RETRIED.get(held.ending.reason) if held.ending else None
     stage = counted(held, kind) if kind else held
-    return stage.model_copy(update={"attempt": number, "ending": None})
+    return stage.model_copy(update={"attempt": number, "ending": None, "job_uid": None})
 
 
 def nothing_to_label(state: Pass) -> bool:
@@ -139,14 +138,16 @@ def begin(state: Pass, stage: str) -> None:
     elif held.ending or held.state == "Suspended":
         state.draft.notes.append(Note("Normal", "Resumed", f"{stage}: attempt {held.attempt + 1} starts"))
         start(state, stage)
+    elif held.job_uid is None and held.job_name != state.view.created:
+        start(state, stage, held.attempt)  # told, then not created: the operator died, or Kubernetes refused for now
     else:
         again(state, stage, f"Job of attempt {held.attempt} was deleted before its result was stored")
 
 
-def start(state: Pass, stage: str) -> None:
-    """Create the Job of the next attempt."""
+def start(state: Pass, stage: str, number: int | None = None) -> None:
+    """Tell of the next attempt, or one of that number, and create its Job."""
     held, view = state.stages[stage], state.view
-    number = held.attempt + 1
+    number = number or held.attempt + 1
     name = stage_job(view.ref.name, view.ref.uid, stage, number)
     refused = view.refused.get(name)
     if refused and refused.reason != NOT_CREATED:
@@ -159,13 +160,11 @@ def start(state: Pass, stage: str) -> None:
     used = held.retries.infrastructure if held.retries else 0
     body = build_stage_job(run, view.spec, state.snapshot, state.settings, dict(view.owner), used)
     # The first attempt's name alone keeps it from being created twice.
-    state.draft.actions.append(Create(BATCH_JOB, body, repeats=number > 1))
-    if refused:  # for now: nothing of the attempt stands in the status before its Job exists
-        state.stages[stage] = next((each for each in view.status.stages if each.name == stage), held)
+    state.draft.jobs.append(Create(BATCH_JOB, body, repeats=number > 1))
+    if refused:
         state.waiting = (refused.reason, refused.message)
-        return
-    if number == 1 and [state.stages[name] for name in STAGES] == view.status.stages:
-        return  # nothing else to tell: the pass that sees the Job tells it, and in a burst no Job waits for that
+    # Should nothing else happen to it: no pod, or none that starts.
+    state.wake(min(POD_PATIENCE, state.pods_of(stage).pending_deadline_seconds or POD_PATIENCE))
     state.change(
         stage, state="Pending", attempt=number, job_name=name, job_uid=None, started_at=None, progress=None,
         ending=None, message=None,
@@ -280,7 +279,7 @@ def finished_plan(state: Pass) -> Plan:
     )
     return Plan(
         status=status.dump(), actions=tuple(state.draft.actions), notes=tuple(state.draft.notes),
-        requeue_after=state.requeue_after,
+        jobs=tuple(state.draft.jobs), requeue_after=state.requeue_after,
     )  # fmt: skip
 
 

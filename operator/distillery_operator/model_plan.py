@@ -200,7 +200,7 @@ def deploy(state: Pass, revision: RevisionStatus, replicas: int) -> None:
         view.namespace, view.name, view.uid, view.spec, artifact_of(revision), revision.revision, replicas,
         state.settings, dict(view.owner),
     )  # fmt: skip
-    state.draft.actions.append(Create(DEPLOYMENT, body, expensive=False))
+    state.draft.actions.append(Create(DEPLOYMENT, body))
 
 
 def resize(state: Pass, rollout: Rollout, replicas: int) -> None:

@@ -1,4 +1,4 @@
-"""What a pass decides: actions in order, then one status, then events. Plain values, no I/O."""
+"""What a pass decides: actions in order, then one status, events, and new Jobs. Plain values, no I/O."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -11,14 +11,10 @@ from .store import Object
 
 @dataclass(frozen=True)
 class Create:
-    """Create once. `expensive`: the parent is read again, live, and the plan made anew, before it happens.
-
-    `repeats`: an earlier attempt's child may still be there, so children are read again, too.
-    """
+    """Create once. `repeats`: an earlier attempt's child may still be there, so children are read live before."""
 
     kind: Kind
     body: Object
-    expensive: bool = True
     repeats: bool = False
 
 
@@ -66,11 +62,15 @@ class Note:
 
 @dataclass(frozen=True)
 class Plan:
-    """The outcome of planning. `status` is the whole status the object should have."""
+    """The outcome of planning. `status` is the whole status the object should have.
+
+    `jobs` are created once that status is stored, which tells of them: nobody pays for a GPU on an outdated belief.
+    """
 
     status: dict[str, Any]
     actions: tuple[Action, ...] = ()
     notes: tuple[Note, ...] = ()
+    jobs: tuple[Create, ...] = ()
     requeue_after: float | None = None  # seconds
 
 
@@ -80,6 +80,7 @@ class Draft:
 
     actions: list[Action] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
+    jobs: list[Create] = field(default_factory=list)
 
 
 def seconds_between(then: str | None, now: str) -> float:

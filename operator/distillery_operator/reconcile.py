@@ -1,11 +1,11 @@
-"""One pass over an object: read the store, plan, act, write the status once, tell."""
+"""One pass over an object: read the store, plan, act, write the status once, tell, create the Jobs it tells of."""
 
 import contextlib
 import datetime as dt
 import logging
 import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from distillery_api.distillationjob import OUR_CONTROLLER
@@ -16,7 +16,7 @@ from .accounting import account
 from .cluster import ApiError, Cluster
 from .job_pass import NOT_CREATED
 from .metrics import RECONCILE_SECONDS, RECONCILES
-from .names import BATCH_JOB, JOB, OWNER_UID, POD, STAGE, Kind
+from .names import BATCH_JOB, JOB, OWNER_UID, PARENTS, POD, STAGE, Kind
 from .planning import plan_object
 from .plans import Action, Apply, Create, Delete, Merge, Plan
 from .recorder import Recorder
@@ -33,6 +33,15 @@ def now() -> str:
     return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+@dataclass(slots=True)
+class Known:
+    """What this process knows of a parent's children that no watch brings. Forgotten with the parent."""
+
+    uid: str  # of the parent
+    refused: dict[str, Failure] = field(default_factory=dict)  # by child name
+    created: str | None = None  # the newest Job that exists, or did
+
+
 class Reconciler:
     """Reconciles one parent at a time; the queue sees to it that no two passes share an object."""
 
@@ -41,7 +50,7 @@ class Reconciler:
     ) -> None:
         self._cluster, self._store, self._settings, self._touched = cluster, store, settings, touched
         self._recorder = Recorder(cluster)
-        self._refused: dict[str, dict[str, Failure]] = defaultdict(dict)  # by parent uid, by child name
+        self._known: dict[Item, Known] = {}
         self.progress: dict[str, Progress] = {}  # by Job name
         self.queue_words: dict[str, str] = {}  # by Job name
 
@@ -49,6 +58,8 @@ class Reconciler:
         """One pass. Returns seconds to the next one, where time alone will change something."""
         kind, namespace, name = item
         parent = self._store.get(kind, (namespace, name))
+        if parent is None:
+            self._known.pop(item, None)
         if parent is None or parent["metadata"].get("deletionTimestamp") or managed_elsewhere(parent):
             return None
         started = time.monotonic()
@@ -63,13 +74,13 @@ class Reconciler:
 
     async def _pass(self, kind: Kind, parent: Object) -> float | None:
         plan = self._plan(kind, parent)
-        if any(isinstance(action, Create) and action.expensive for action in plan.actions):
-            # The cache is a hint: look at the cluster itself before paying for a GPU.
+        if any(job.repeats for job in plan.jobs) or (plan.jobs and plan.status == parent.get("status")):
+            # The cache is a hint, and no write of the status will prove it: look at the cluster itself.
             confirmed = await self._confirm(kind, parent)
             if confirmed is None:
                 return None
             parent, plan = confirmed, self._plan(kind, confirmed)
-            if any(isinstance(action, Create) and action.repeats for action in plan.actions):
+            if any(job.repeats for job in plan.jobs):
                 # Asked of the plan on the live object: it may tell of an attempt whose Job is not in the cache yet.
                 await self._confirm_children(parent["metadata"])
                 plan = self._plan(kind, parent)
@@ -78,16 +89,29 @@ class Reconciler:
                 parent = await self._annotate(parent, action)
             elif not await self._act(parent, action):
                 return 0.0  # the plan stood on a wrong belief: make another
-        await self._write_status(kind, parent, plan.status)
+        # A pass that begins an attempt needs no other until something happens, or the time that it names.
+        parent = await self._write_status(kind, parent, plan.status, wakes=not plan.jobs)
         for note in plan.notes:
             await self._recorder.post(parent, note, now())
+        for job in plan.jobs:
+            if not await self._act(parent, job):
+                return 0.0
         return plan.requeue_after
 
     def _plan(self, kind: Kind, parent: Object) -> Plan:
-        refused = self._refused.get(parent["metadata"]["uid"], {})
+        known = self._known_of(parent)
         return plan_object(
-            kind, parent, self._store, self._settings, now(), self.progress, refused, self.queue_words
+            kind, parent, self._store, self._settings, now(), self.progress, known.refused, self.queue_words,
+            known.created,
         )  # fmt: skip
+
+    def _known_of(self, parent: Object) -> Known:
+        """What is known beside the store of the children of that very object."""
+        item = (next(kind for kind in PARENTS if kind.kind == parent["kind"]), *key_of(parent))
+        known = self._known.get(item)
+        if known is None or known.uid != parent["metadata"]["uid"]:
+            known = self._known[item] = Known(parent["metadata"]["uid"])
+        return known
 
     async def _confirm(self, kind: Kind, parent: Object) -> Object | None:
         """Read the parent live into the store; None when it is gone."""
@@ -139,8 +163,14 @@ class Reconciler:
                 written = await self._cluster.create(action.kind, action.body)
         except ApiError as error:
             return await self._refusal(parent, action, error)
-        self._remember(action.kind, written, None)
-        self._refused.get(parent["metadata"]["uid"], {}).pop(name, None)
+        known = self._known_of(parent)
+        was_refused = known.refused.pop(name, None) is not None
+        if action.kind == BATCH_JOB:
+            known.created = name
+        if action.kind != BATCH_JOB or was_refused:
+            self._remember(action.kind, written, None)
+        else:  # the status tells of it already
+            self._store.put(action.kind, written)
         stage = action.body["metadata"]["labels"].get(STAGE)
         log.info("wrote %s %s", action.kind.kind, name, extra={"stage": stage} if stage else {})
         return True
@@ -157,11 +187,14 @@ class Reconciler:
     async def _refusal(self, parent: Object, action: Create | Apply, error: ApiError) -> bool:
         """Learn from a refused write; raises what only time can heal."""
         namespace, name = key_of(action.body)
-        refused = self._refused[parent["metadata"]["uid"]]
+        known = self._known_of(parent)
+        refused = known.refused
         if error.status == 409 and error.reason == "AlreadyExists":
             held = await self._cluster.get(action.kind, namespace, name)
             if held is not None and owned_by(held, parent):
                 self._remember(action.kind, held, None)
+                if action.kind == BATCH_JOB:
+                    known.created = name
                 return False
             if held is None or leaving(held, parent):
                 raise error  # the name is free in a moment
@@ -183,7 +216,7 @@ class Reconciler:
     async def _tell_delay(self, parent: Object, name: str, error: ApiError) -> None:
         """Say on the job why its next Job is not created; what the last stage left is stored as well."""
         message = f"Kubernetes does not take Job {name} now, it is tried again: {error.status} {error.message}"[:1024]
-        self._refused[parent["metadata"]["uid"]][name] = Failure(reason=NOT_CREATED, message=message)
+        self._known_of(parent).refused[name] = Failure(reason=NOT_CREATED, message=message)
         with contextlib.suppress(ApiError):  # the pass has failed anyway, and comes again
             await self._write_status(JOB, parent, self._plan(JOB, parent).status)
 
@@ -192,22 +225,24 @@ class Reconciler:
         if subresource in (None, "status") and self._store.put(kind, written):
             self._touched(kind, written)
 
-    async def _write_status(self, kind: Kind, parent: Object, status: dict[str, Any]) -> None:
-        """One write, and none when nothing changed. Fails (409) on an object that is not the one planned on."""
+    async def _write_status(self, kind: Kind, parent: Object, status: dict[str, Any], wakes: bool = True) -> Object:
+        """One write, and none when nothing changed; returns the object as it is then. `wakes` those it concerns.
+
+        Fails (409) on an object that is not the one planned on.
+        """
         before = parent.get("status", {})
         if before == status:
-            return
-        body = {
-            "apiVersion": kind.api_version,
-            "kind": kind.kind,
-            "metadata": {
-                "name": parent["metadata"]["name"], "namespace": parent["metadata"]["namespace"],
-                "uid": parent["metadata"]["uid"], "resourceVersion": parent["metadata"]["resourceVersion"],
-            },
-            "status": status,
-        }  # fmt: skip
-        self._remember(kind, await self._cluster.apply(kind, body, "status"), "status")
+            return parent
+        metadata = {name: parent["metadata"][name] for name in ("name", "namespace", "uid", "resourceVersion")}
+        body = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, "status": status}
+        written = await self._cluster.replace_status(kind, body)
+        if wakes:
+            self._remember(kind, written, "status")
+        else:
+            self._store.put(kind, written)
         account(parent["metadata"]["namespace"], before, status)
+        version = {"resourceVersion": written["metadata"]["resourceVersion"]}
+        return {**parent, "metadata": {**parent["metadata"], **version}, "status": written["status"]}
 
 
 def managed_elsewhere(parent: Object) -> bool:

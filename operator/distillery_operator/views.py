@@ -25,7 +25,7 @@ def owner_reference(obj: Object) -> dict[str, Any]:
 
 def job_view(
     obj: Object, store: Store, progress: Mapping[str, Progress], refused: Mapping[str, Failure],
-    queue_words: Mapping[str, str],
+    queue_words: Mapping[str, str], created: str | None = None,
 ) -> job_pass.JobView:  # fmt: skip
     """A DistillationJob. Raises ValueError (pydantic) when the spec is not one of ours."""
     metadata = obj["metadata"]
@@ -42,6 +42,7 @@ def job_view(
         model=target_model(metadata["namespace"], spec, store),
         progress=progress,
         queue_words=queue_words,
+        created=created,
     )
 
 

@@ -28,25 +28,31 @@ def explain(operator: OperatorProcess, kind: str, namespace: Namespace, name: st
     return found
 
 
+def running(job: dict[str, Any]) -> list[str]:
+    """Stages that the status calls Running."""
+    stages = job.get("status", {}).get("stages", ())
+    return [stage["name"] for stage in stages if stage["state"] == "Running"]
+
+
 def test_what_is_foretold_for_a_lost_job_is_what_happens(
     operator: OperatorProcess, kubelet: Kubelet, namespace: Namespace
 ):
     kubelet.hold = {"train"}
     namespace.job("lost")
-    eventually(namespace.stages_run, lambda stages: "train" in stages)
+    eventually(lambda: namespace.get("distillationjobs", "lost"), lambda job: "train" in running(job))
     operator.kill()
     train = next(name for name in namespace.job_names() if "-train-" in name)
     namespace.batch.delete_namespaced_job(train, namespace.name, propagation_policy="Background")
     eventually(namespace.job_names, lambda names: train not in names)
     version = namespace.get("distillationjobs", "lost")["metadata"]["resourceVersion"]
     found = explain(operator, "dj", namespace, "lost")
-    (action,) = found["actions"]
-    assert (action["verb"], action["stage"], action["attempt"]) == ("create", "train", 2)
+    (job,) = found["jobs"]
+    assert (job["verb"], job["stage"], job["attempt"]) == ("create", "train", 2)
     assert found["events"][0]["reason"] == "StageRepeated"
     assert namespace.get("distillationjobs", "lost")["metadata"]["resourceVersion"] == version
     assert not [name for name in namespace.job_names() if "-train-" in name]
     operator.start()
-    eventually(namespace.job_names, lambda names: action["name"] in names)
+    eventually(namespace.job_names, lambda names: job["name"] in names)
 
 
 def test_a_running_job_is_left_to_run_and_the_words_say_so(
@@ -54,10 +60,7 @@ def test_a_running_job_is_left_to_run_and_the_words_say_so(
 ):
     kubelet.hold = {"label"}
     namespace.job("busy")
-    eventually(
-        lambda: namespace.get("distillationjobs", "busy"),
-        lambda job: any(stage["state"] == "Running" for stage in job.get("status", {}).get("stages", ())),
-    )
+    eventually(lambda: namespace.get("distillationjobs", "busy"), running)
     answer = run(operator, "DistillationJob", namespace.name, "busy")
     assert answer.returncode == 0, answer.stderr
     assert "Next:\n  nothing\n" in answer.stdout

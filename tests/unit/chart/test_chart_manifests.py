@@ -18,8 +18,8 @@ CLUSTER_KINDS = {"CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding"
 RIGHTS = {
     "distillery.dev/distillationjobs": {"get", "list", "watch"},
     "distillery.dev/distilledmodels": {"get", "list", "watch", "patch"},
-    "distillery.dev/distillationjobs/status": {"patch"},
-    "distillery.dev/distilledmodels/status": {"patch"},
+    "distillery.dev/distillationjobs/status": {"update"},
+    "distillery.dev/distilledmodels/status": {"update"},
     "distillery.dev/distillationjobs/finalizers": {"update"},
     "distillery.dev/distilledmodels/finalizers": {"update"},
     "batch/jobs": {"get", "list", "watch", "create", "delete"},

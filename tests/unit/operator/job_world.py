@@ -32,6 +32,7 @@ class JobWorld:
         self.notes: list[str] = []
         self.refused: dict[str, Failure] = {}
         self.queue_words: dict[str, str] = {}
+        self.remembered: str | None = None  # the newest Job that the operator's process has seen come into being
         self.job = {
             "apiVersion": JOB.api_version, "kind": "DistillationJob", "spec": job_spec(**changes),
             "metadata": {"name": "small", "namespace": NAMESPACE, "uid": "12345678-aaaa", "generation": 1},
@@ -67,30 +68,40 @@ class JobWorld:
 
     def plan(self) -> Plan:
         """Plan without carrying anything out."""
-        view = job_view(self.store.get(JOB, (NAMESPACE, "small")), self.store, {}, self.refused, self.queue_words)
+        job = self.store.get(JOB, (NAMESPACE, "small"))
+        view = job_view(job, self.store, {}, self.refused, self.queue_words, self.remembered)
         return plan_job(view, self.settings, self.now)
 
-    def step(self, write_status: bool = True) -> Plan:
-        """Plan once and carry the plan out; the operator may die before it writes the status."""
+    def step(self, dies: str = "") -> Plan:
+        """Plan once and carry the plan out; the operator may die before it writes the status, or before the Jobs."""
         self.clock += 1
         plan = self.plan()
         for action in plan.actions:
-            if isinstance(action, Delete):
-                self.leave(action.name)
-                continue
-            assert isinstance(action, Create), action
-            body = copy.deepcopy(action.body)
-            assert body["metadata"]["labels"][STAGE] not in self.running_stages(), "two Jobs of a stage at once"
-            name = body["metadata"]["name"]
-            again = f"-{self.created.count(name)}" if name in self.created else ""
-            body["metadata"] |= {"uid": f"uid-{name}{again}", "creationTimestamp": self.now}
-            self.created.append(name)
-            self.bodies[name] = body
-            self.put(BATCH_JOB, body)
-        self.notes += [note.reason for note in plan.notes]
-        if write_status:
+            assert isinstance(action, Delete), action
+            self.leave(action.name)
+        if dies != "before the status":
             self.put(JOB, {**self.job, "status": plan.status})
+            self.notes += [note.reason for note in plan.notes]
+        if dies:
+            self.remembered = None
+        else:
+            for job in plan.jobs:
+                self.create(job)
         return plan
+
+    def create(self, job: Create) -> None:
+        """Kubernetes takes a new Job, unless it is refused for now."""
+        body = copy.deepcopy(job.body)
+        assert body["metadata"]["labels"][STAGE] not in self.running_stages(), "two Jobs of a stage at once"
+        name = body["metadata"]["name"]
+        if name in self.refused:
+            return
+        again = f"-{self.created.count(name)}" if name in self.created else ""
+        body["metadata"] |= {"uid": f"uid-{name}{again}", "creationTimestamp": self.now}
+        self.created.append(name)
+        self.remembered = name
+        self.bodies[name] = body
+        self.put(BATCH_JOB, body)
 
     def leave(self, name: str) -> None:
         """The Job is marked as being deleted; it is there until its pods are gone."""
@@ -166,8 +177,8 @@ class JobWorld:
     def settle(self, limit: int = 20) -> None:
         """Plan until nothing changes."""
         for _ in range(limit):
-            before = self.status
-            if not self.step().actions and self.status == before:
+            before, plan = self.status, self.step()
+            if not plan.actions and not plan.jobs and self.status == before:
                 return
         raise AssertionError("planning never settles")
 

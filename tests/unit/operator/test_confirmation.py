@@ -1,7 +1,8 @@
 """What the operator reads live before it creates a stage's Job."""
 
+import pytest
 from distillery_api.summary import Summary
-from distillery_operator.cluster import Cluster
+from distillery_operator.cluster import ApiError, Cluster
 from distillery_operator.names import BATCH_JOB, JOB, POD, Kind
 from distillery_operator.reconcile import Reconciler
 from distillery_operator.store import Object
@@ -29,8 +30,8 @@ class Recorded(Cluster):
         self.calls.append(("create", kind.kind))
         return {**body, "metadata": {**body["metadata"], "uid": "new", "resourceVersion": "999999"}}
 
-    async def apply(self, kind: Kind, body: Object, subresource: str | None = None) -> Object:
-        self.calls.append(("apply", kind.kind))
+    async def replace_status(self, kind: Kind, body: Object) -> Object:
+        self.calls.append(("status", kind.kind))
         held = self.world.job
         return {**held, "status": body["status"], "metadata": {**held["metadata"], "resourceVersion": str(10**6)}}
 
@@ -42,30 +43,55 @@ async def calls_of_a_pass(world: JobWorld) -> list[tuple[str, str]]:
     return [call for call in cluster.calls if call[1] != "Event"]
 
 
-async def test_a_first_attempt_is_confirmed_by_the_parent_alone():
+async def test_a_first_attempt_is_confirmed_by_the_write_that_tells_of_it():
+    assert await calls_of_a_pass(JobWorld()) == [("status", JOB.kind), ("create", BATCH_JOB.kind)]
+
+
+async def test_an_attempt_that_was_told_and_not_created_is_confirmed_by_the_parent():
     world = JobWorld()
-    world.step()
+    world.step(dies="before the Jobs")
     assert await calls_of_a_pass(world) == [("get", JOB.kind), ("create", BATCH_JOB.kind)]
 
 
-async def test_the_pass_that_sees_the_first_job_tells_its_number_and_name():
-    world = JobWorld()
-    world.step()
-    world.step()
-    assert world.stage("preflight").get("jobName") is None
-    assert await calls_of_a_pass(world) == [("apply", JOB.kind)]
-    assert world.stage("preflight")["jobName"] == world.created[0]
-
-
-async def test_a_stage_that_ends_and_the_next_one_are_told_in_one_write():
+async def test_a_stage_that_ends_and_the_next_one_are_told_in_one_write_before_its_job_exists():
     world = to_stage(JobWorld(), "train")
     world.end_pod(Summary(stage="train", train=RESULTS["train"]).message())
     world.end_job("Complete")
-    assert await calls_of_a_pass(world) == [("get", JOB.kind), ("create", BATCH_JOB.kind), ("apply", JOB.kind)]
+    assert await calls_of_a_pass(world) == [("status", JOB.kind), ("create", BATCH_JOB.kind)]
 
 
 async def test_a_later_attempt_is_confirmed_by_jobs_and_pods_too():
     world = to_stage(JobWorld(), "train")
+    world.run()
     world.store.remove(BATCH_JOB, (NAMESPACE, world.created[-1]), world.current()["metadata"]["uid"])
-    calls = await calls_of_a_pass(world)
-    assert calls[:4] == [("get", JOB.kind), ("list", BATCH_JOB.kind), ("list", POD.kind), ("create", BATCH_JOB.kind)]
+    reads = [("get", JOB.kind), ("list", BATCH_JOB.kind), ("list", POD.kind)]
+    assert await calls_of_a_pass(world) == [*reads, ("status", JOB.kind), ("create", BATCH_JOB.kind)]
+
+
+class Late(Recorded):
+    """Takes no Job at first."""
+
+    async def create(self, kind: Kind, body: Object) -> Object:
+        if ("create", kind.kind) not in self.calls:
+            self.calls.append(("create", kind.kind))
+            raise ApiError(503, "ServiceUnavailable", "the webhook is away")
+        return await super().create(kind, body)
+
+    async def replace_status(self, kind: Kind, body: Object) -> Object:
+        written = await super().replace_status(kind, body)
+        self.world.put(kind, written)
+        return self.world.store.get(kind, (NAMESPACE, "small"))
+
+
+async def test_a_job_that_is_taken_after_a_delay_wakes_its_parent_so_that_the_delay_is_told_no_more():
+    world, woken = JobWorld(), list[Kind]()
+    reconciler = Reconciler(Late(world), world.store, SETTINGS, lambda kind, obj: woken.append(kind))
+    item = (JOB, NAMESPACE, "small")
+    with pytest.raises(ApiError):
+        await reconciler.reconcile(item)
+    assert world.condition("Reconciling")[1] == "JobNotCreated"
+    woken.clear()
+    await reconciler.reconcile(item)
+    assert woken == [BATCH_JOB]
+    await reconciler.reconcile(item)
+    assert world.condition("Reconciling")[1] == "Validating"

@@ -27,20 +27,20 @@ def test_a_new_job_gets_its_snapshot_first():
     assert "resolved" in {change["field"] for change in found["statusChanges"]}
 
 
-def test_a_stage_that_starts_is_told_with_its_attempt():
-    world = JobWorld()
-    world.step()
-    found = explain(world)
+def test_a_stage_that_starts_is_told_with_its_attempt_after_the_status():
+    found = explain(JobWorld())
     name = "small-12345678-preflight-1"
-    assert found["actions"] == [{"verb": "create", "kind": "Job", "name": name, "stage": "preflight", "attempt": 1}]
-    assert f"  create Job {name}, attempt 1 of the preflight stage" in text(found).splitlines()
+    assert found["jobs"] == [{"verb": "create", "kind": "Job", "name": name, "stage": "preflight", "attempt": 1}]
+    steps = text(found).split("Why:")[0].splitlines()
+    assert steps[-1] == f"  create Job {name}, attempt 1 of the preflight stage"
+    assert any(step.startswith("  write status.stages") for step in steps)
 
 
 def test_a_running_job_waits_and_says_for_what():
     world = to_train()
     world.run()
     found = explain(world)
-    assert (found["actions"], found["statusChanges"], found["events"]) == ([], [], [])
+    assert (found["actions"], found["statusChanges"], found["events"], found["jobs"]) == ([], [], [], [])
     assert {"type": "Ready", "status": "Unknown", "reason": "Training",
             "message": "the train stage is under way"} in found["why"]  # fmt: skip
     assert "Next:\n  nothing\n" in text(found)

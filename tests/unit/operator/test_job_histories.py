@@ -8,7 +8,6 @@ from distillery_api.schema import Failure
 from distillery_api.summary import Summary
 from distillery_operator.job_plan import LOST_LIMIT
 from distillery_operator.names import BATCH_JOB, JOB, MODEL, POD
-from distillery_operator.plans import Create
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from hypothesis.strategies import booleans, sampled_from
@@ -32,24 +31,25 @@ class JobHistory(RuleBasedStateMachine):
     def running(self) -> list[dict[str, Any]]:
         return [job for job in self.jobs() if not job.get("status", {}).get("conditions")]
 
-    @rule(status_is_written=booleans())
-    def plan(self, status_is_written: bool) -> None:
+    @rule(dies=sampled_from(("", "before the status", "before the Jobs")))
+    def plan(self, dies: str) -> None:
         existing = {job["metadata"]["name"] for job in self.jobs()}
-        plan = self.world.step(status_is_written)
+        plan = self.world.step(dies)
         DistillationJobStatus.model_validate(plan.status)
-        created = {action.body["metadata"]["name"] for action in plan.actions if isinstance(action, Create)}
+        created = {job.body["metadata"]["name"] for job in plan.jobs}
+        assert all(name in str(plan.status["stages"]) for name in created), "creates what the status does not tell of"
         assert not existing & created, "creates what exists"
         assert not created or not self.world.job["spec"].get("suspend"), "starts a stage of a suspended job"
         if self.ended is not None:
-            assert plan.actions == ()
+            assert (plan.actions, plan.jobs) == ((), ())
             assert plan.status == self.ended
-        if status_is_written and "finishedAt" in plan.status:
+        if dies != "before the status" and "finishedAt" in plan.status:
             self.ended = plan.status
 
     @rule()
     def settle(self) -> None:
         self.world.settle()
-        assert self.world.plan().actions == ()
+        assert (self.world.plan().actions, self.world.plan().jobs) == ((), ())
         if "finishedAt" in self.world.status:
             self.ended = self.world.status
 

@@ -4,7 +4,7 @@ import pytest
 from distillery_api.exits import OUT_OF_MEMORY, STOPPED
 from distillery_api.schema import Failure
 from distillery_api.summary import Summary
-from distillery_operator.names import BATCH_JOB, JOB
+from distillery_operator.names import BATCH_JOB
 from distillery_operator.plans import Delete, seconds_between
 from job_world import NAMESPACE, JobWorld
 from test_job_plan import finished, to_stage
@@ -290,14 +290,10 @@ def test_a_job_that_kubernetes_does_not_take_for_now_is_told_and_tried_again(sta
     if stage == "train":
         world.end_pod(Summary(stage="label", label={"shard": 0, "labelled_rows": 120, "reused_rows": 0}).message())
         world.end_job("Complete")
-    else:
-        world.step()
     for _ in range(3):
-        plan = world.plan()
-        assert [action.body["metadata"]["name"] for action in plan.actions] == [name]
-        world.put(JOB, {**world.job, "status": plan.status})
+        assert [job.body["metadata"]["name"] for job in world.step().jobs] == [name]
     assert world.condition("Reconciling") == ("True", "JobNotCreated", f"the {stage} stage waits: {words}")
-    assert world.stage(stage) == {"name": stage, "state": "Pending", "attempt": 0}
+    assert world.stage(stage) == {"name": stage, "state": "Pending", "attempt": 1, "jobName": name}
     assert stage == "preflight" or world.stage("label")["state"] == "Done"
     world.refused.clear()
     world.settle()
@@ -310,8 +306,8 @@ def test_a_repetition_that_cannot_be_created_for_now_is_counted_once():
     world.refused["small-12345678-train-2"] = Failure(reason="JobNotCreated", message="503 webhook away")
     world.store.remove(BATCH_JOB, (NAMESPACE, world.created[-1]), world.current()["metadata"]["uid"])
     for _ in range(3):
-        world.put(JOB, {**world.job, "status": world.plan().status})
-    assert "retries" not in world.stage("train")
+        world.step()
+        assert world.stage("train")["retries"]["lost"] == 1
     world.refused.clear()
     world.settle()
     assert world.stage("train")["retries"]["lost"] == 1

@@ -7,6 +7,7 @@ from distillery_api.exits import OUT_OF_MEMORY, PERMANENT, STOPPED
 from distillery_api.run import RUN, RUN_ANNOTATION
 from distillery_api.schema import Failure
 from distillery_api.summary import LabelResult
+from distillery_operator.job_plan import LOST_LIMIT
 from distillery_operator.names import BATCH_JOB, JOB
 from distillery_operator.settings import Settings
 from distillery_operator.views import offers_to
@@ -35,12 +36,22 @@ def finished(world: JobWorld, **verdict: object) -> JobWorld:
     return world
 
 
-def test_the_snapshot_is_stored_before_the_first_child_exists():
+def test_the_snapshot_and_the_first_attempt_are_stored_before_its_job_exists():
     world = JobWorld()
-    assert world.step().actions == ()
+    world.step(dies="before the Jobs")
     assert world.status["resolved"]["images"]["train"] == "registry/worker@sha256:1"
+    assert (world.stage("preflight")["jobName"], world.created) == (ALL[0], [])
     world.step()
     assert world.created == ALL[:1]
+
+
+def test_a_job_that_is_deleted_before_its_pod_runs_is_created_again_under_the_next_number():
+    world = JobWorld()
+    for _ in range(LOST_LIMIT + 1):
+        world.settle()
+        world.gone()
+    assert world.created[:2] == [ALL[0], "small-12345678-preflight-2"]
+    assert world.condition("Ready")[1] == "AttemptsExhausted"
 
 
 def test_settings_that_change_while_a_job_runs_do_not_reach_it():
@@ -65,7 +76,7 @@ def test_planning_again_changes_nothing_at_any_point_of_the_run():
     world = JobWorld()
     world.settle()
     for _ in ALL[:-1]:
-        assert world.plan().actions == ()
+        assert (world.plan().actions, world.plan().jobs) == ((), ())
         assert world.plan().status == world.status
         world.succeed()
     world.succeed(evaluate=world.verdict())
@@ -279,7 +290,7 @@ def test_a_missing_model_is_a_condition_and_no_failure():
 
 def test_a_foreign_job_under_our_name_is_never_taken_over():
     world = JobWorld()
-    world.step()
+    world.step(dies="before the Jobs")
     world.refused[ALL[0]] = Failure(reason="NameTaken", message="a Job of another owner exists")
     world.settle()
     assert world.created == []

@@ -24,7 +24,7 @@ class Full(Recorded):
         made = await super().create(kind, body)
         return {**made, "metadata": {**made["metadata"], "generation": 1}}
 
-    async def apply(self, kind: Kind, body: Object, subresource: str | None = None) -> Object:
+    async def replace_status(self, kind: Kind, body: Object) -> Object:
         self.world.put(kind, {**self.world.held, "status": body["status"]})
         return self.world.held
 

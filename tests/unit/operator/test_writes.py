@@ -67,6 +67,7 @@ async def test_after_the_term_no_write_leaves(cluster: Cluster, server: Server) 
     for write in (
         cluster.create(BATCH_JOB, BODY),
         cluster.apply(BATCH_JOB, BODY),
+        cluster.replace_status(BATCH_JOB, BODY),
         cluster.merge(BATCH_JOB, "team", "child", {}),
         cluster.delete(BATCH_JOB, "team", "child", "uid", foreground=False),
     ):
