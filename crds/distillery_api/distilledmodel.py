@@ -52,8 +52,8 @@ class Serving(Model):
     storage: ServingStorage = ServingStorage()
     resources: Resources = Resources(requests={"cpu": "250m", "memory": "256Mi"}, limits={"memory": "512Mi"})
     service_account_name: Name | None = None
-    node_selector: Annotated[dict[QualifiedKey, LabelValue], Field(max_length=16)] = {}
-    tolerations: Annotated[list[Toleration], Field(max_length=16)] = []
+    node_selector: Annotated[dict[QualifiedKey, LabelValue], Field(max_length=16)] | None = None
+    tolerations: Annotated[list[Toleration], Field(max_length=16)] | None = None
     drain_seconds: Annotated[
         int,
         Field(ge=1, le=300, description="How long a stopping pod goes on answering while endpoints change."),

@@ -56,8 +56,8 @@ class EvaluateStage(Model):
 
     resources: Resources | None = None
     gpus: Annotated[int, Field(ge=0, le=64, description="Whole GPUs for each pod of the stage.")] = 0
-    node_selector: Annotated[dict[QualifiedKey, LabelValue], Field(max_length=16)] = {}
-    tolerations: Annotated[list[Toleration], Field(max_length=16)] = []
+    node_selector: Annotated[dict[QualifiedKey, LabelValue], Field(max_length=16)] | None = None
+    tolerations: Annotated[list[Toleration], Field(max_length=16)] | None = None
     service_account_name: Annotated[Name, Field(description="Needs no API rights; for workload identity.")] | None = (
         None
     )
