@@ -25,7 +25,8 @@ VERDICTS = frozenset(
 DECISIONS = frozenset(
     {"Promoted", "NoVerdict", "CandidateFailed", "Superseded", "GateChanged", "InterfaceChanged"}
 )  # fmt: skip
-LISTED = STEPS | WRONG_INPUTS | FAULTS | VERDICTS | DECISIONS
+NO_OFFERS = frozenset({"JobUnreadable"})  # of a model, where there is nothing to decide on
+LISTED = STEPS | WRONG_INPUTS | FAULTS | VERDICTS | DECISIONS | NO_OFFERS
 
 
 def closed(reason: str, message: str) -> tuple[str, str]:

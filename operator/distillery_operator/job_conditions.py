@@ -108,6 +108,9 @@ def offered(state: Pass) -> Wanted:
             "NoTarget",
             "spec.promoteTo is not set: the student is kept, and nothing serves it",
         )
+    if state.view.model_unreadable:
+        words = f"DistilledModel {target.name} cannot be read: {state.view.model_unreadable}"
+        return Wanted("Offered", "False", "ModelUnreadable", words)
     if state.view.model is None:
         return Wanted(
             "Offered", "False", "ModelMissing",

@@ -45,6 +45,7 @@ class JobView:
     pods: Sequence[Object]
     refused: Mapping[str, Failure] = field(default_factory=dict)  # children that the API server would not have
     model: ModelView | None = None
+    model_unreadable: str | None = None  # field and message, where the model is there and cannot be read
     progress: Mapping[str, Progress] = field(default_factory=dict)  # by Job name
     queue_words: Mapping[str, str] = field(default_factory=dict)  # by Job name: why its queue holds it, where read
     created: str | None = None  # name of the newest Job that this process has seen come into being

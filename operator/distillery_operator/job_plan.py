@@ -14,7 +14,7 @@ from .job_conditions import job_conditions
 from .job_limits import gpus_used_up, memory_failure, metered
 from .job_pass import NOT_CREATED, Ended, JobView, Pass
 from .job_results import gate_failure, keep
-from .job_running import POD_PATIENCE, SUSPENDED, deletion, running
+from .job_running import POD_PATIENCE, SUSPENDED, cannot_judge, deletion, running, waits_for_model
 from .names import ATTEMPT, BATCH_JOB, STAGE, stage_job
 from .plans import Create, Note, Plan, seconds_between
 from .resolve import resolve
@@ -36,7 +36,7 @@ def plan_job(view: JobView, settings: Settings, now: str) -> Plan:
         made=held.artifacts or Artifacts(), verdict=held.verdict,
     )  # fmt: skip
     if held.resolved is None:
-        if view.spec.suspend:
+        if view.spec.suspend or waits_for_model(state):
             return finished_plan(state)
         state.resolved = resolve(view.spec, view.model.spec if view.model else None, settings)
     for stage in STAGES:
@@ -78,6 +78,8 @@ def advance(state: Pass, stage: str) -> None:
         held = state.stages[stage] = taken_up(held, number)
     attempt = observed(state, stage, number)
     state.stages[stage] = metered(held, state.pods_of(stage).gpus, attempt, state.now)
+    if cannot_judge(state, stage, attempt):
+        return
     if attempt is None:
         begin(state, stage)
     elif attempt.outcome == "Failed":

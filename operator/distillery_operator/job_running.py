@@ -41,6 +41,22 @@ def running(state: Pass, stage: str, attempt: Attempt) -> None:
     )  # fmt: skip
 
 
+def waits_for_model(state: Pass) -> bool:
+    """Whether the model is there and cannot be read: its gate and its incumbent must not be taken for missing."""
+    target, why = state.view.spec.promote_to, state.view.model_unreadable
+    if target is None or why is None:
+        return False
+    fix = "run helm upgrade, so that CRDs and operator are of one version"
+    state.waiting = "ModelUnreadable", f"DistilledModel {target.name} cannot be read: {why}; {fix}"
+    return True
+
+
+def cannot_judge(state: Pass, stage: str, attempt: Attempt | None) -> bool:
+    """Whether the stage waits for the model, before it starts or with a result: a verdict is against what serves."""
+    idle = attempt.outcome != "Running" if attempt else not state.view.spec.suspend
+    return stage == "evaluate" and idle and waits_for_model(state)
+
+
 def reason_to_stop(state: Pass, stage: str, attempt: Attempt) -> Failure | None:
     """Why the attempt must end now."""
     if attempt.leaving:

@@ -71,7 +71,9 @@ def under_way(state: "Pass") -> tuple[str, str] | None:
 
 
 def rejected(state: "Pass") -> Wanted:
-    """The last student that was offered, if it was not taken."""
+    """A job that cannot be read, or else the last student that was offered, if it was not taken."""
+    if state.unread:
+        return Wanted("CandidateRejected", "True", "JobUnreadable", state.unread)
     last = state.history[-1] if state.history else None
     if last is None or last.outcome == "Promoted":
         return Wanted("CandidateRejected", "False", "None")

@@ -24,7 +24,7 @@ from .model_manifests import (
     selector,
 )
 from .names import ACTIVE_ANNOTATION, AUTOSCALER, DEPLOYMENT, MODEL, REVISION, SERVICE
-from .offers import HISTORY, Choice, Offer, choose, decision, promoted, revision_status
+from .offers import HISTORY, Choice, Offer, Unreadable, choose, decision, promoted, revision_status, unread
 from .plans import Apply, Create, Delete, Draft, Merge, Note, Plan, covers, seconds_between
 from .rollouts import Rollout, observe_rollout
 from .settings import Settings
@@ -51,6 +51,7 @@ class ModelView:
     autoscalers: Sequence[Object]
     pods: Sequence[Object]
     offers: Sequence[Offer]
+    unreadable: Sequence[Unreadable] = ()
     refused: Mapping[str, Failure] = field(default_factory=dict)  # children that the API server would not have
 
 
@@ -69,6 +70,7 @@ class Pass:
     requeue_after: float | None = None
     trouble: str | None = None  # why the candidate does not come up
     stalled: tuple[str, str] | None = None
+    unread: str | None = None  # jobs that would be offers and cannot be read
 
 
 def plan_model(view: ModelView, settings: Settings, now: str) -> Plan:
@@ -86,6 +88,7 @@ def plan_model(view: ModelView, settings: Settings, now: str) -> Plan:
         state.requeue_after = RETRY_REFUSED
     choice = choose(view.spec, state.active, state.history, view.offers, now)
     record(state, choice.decisions)
+    tell_unread(state)
     target = wanted_revision(state, choice)
     if target is not None and (state.active is None or target.revision != state.active.revision):
         roll_out(state, target, choice.offer)
@@ -107,6 +110,13 @@ def record(state: Pass, decisions: Sequence[DecisionStatus]) -> None:
         state.history = [*state.history, entry][-HISTORY:]
         kind = "Normal" if entry.outcome == "Promoted" else "Warning"
         state.draft.notes.append(Note(kind, entry.reason, f"student of job {entry.job}: {entry.message}"))
+
+
+def tell_unread(state: Pass) -> None:
+    """Say which jobs cannot be read: in a condition as long as they are there, in an event when that is new."""
+    state.unread = unread(state.view.unreadable, state.history)
+    if state.unread and state.unread not in (condition.message for condition in state.view.status.conditions):
+        state.draft.notes.append(Note("Warning", "JobUnreadable", state.unread))
 
 
 def wanted_revision(state: Pass, choice: Choice) -> RevisionStatus | None:

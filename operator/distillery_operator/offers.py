@@ -11,6 +11,7 @@ from .job_results import gate_failure
 from .resolve import effective_gate
 
 HISTORY = 20  # decisions kept in status
+NAMED = 3  # jobs that a message names
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,16 @@ class Offer:
     def at(self) -> str:
         """When it ended (RFC 3339)."""
         return self.status.finished_at or ""
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A finished DistillationJob that names this model, and that this version's schema cannot read: no offer."""
+
+    name: str
+    uid: str
+    at: str  # when it ended (RFC 3339)
+    why: str  # field and message
 
 
 @dataclass(frozen=True)
@@ -67,9 +78,19 @@ def decided_before(history: Sequence[DecisionStatus]) -> str:
     return min(entry.time for entry in history) if len(history) >= HISTORY else ""
 
 
-def decided(offer: Offer, history: Sequence[DecisionStatus]) -> bool:
+def decided(offer: Offer | Unreadable, history: Sequence[DecisionStatus]) -> bool:
     """Whether the model decided on that run. A job restored from a backup has another uid, and ended when it did."""
     return any(entry.job_uid == offer.uid or (entry.job == offer.name and entry.time >= offer.at) for entry in history)
+
+
+def unread(jobs: Sequence[Unreadable], history: Sequence[DecisionStatus]) -> str | None:
+    """Names the jobs that cannot be read, the newest first; what was decided on one before stands."""
+    undecided = sorted((job for job in jobs if not decided(job, history)), key=lambda job: job.at, reverse=True)
+    if not undecided:
+        return None
+    words = "; ".join(f"job {job.name} cannot be read: {job.why[:256]}" for job in undecided[:NAMED])
+    more = f"; and {len(undecided) - NAMED} more" if len(undecided) > NAMED else ""
+    return f"{words}{more}; no offer until it can be read: apply it under another name, or delete it"
 
 
 def serves_already(offer: Offer, active: RevisionStatus) -> bool:

@@ -13,7 +13,7 @@ from .names import JOB, Kind
 from .plans import Note, Plan
 from .settings import Settings
 from .store import Object, Store
-from .views import job_view, model_view
+from .views import job_view, model_view, why_unreadable
 
 
 def plan_object(
@@ -38,8 +38,7 @@ def invalid(obj: Object, error: ValidationError, now: str) -> Plan:
     held, generation = obj.get("status", {}), obj["metadata"]["generation"]
     if held.get("finishedAt"):
         return Plan(status={**held, "observedGeneration": generation})
-    first = error.errors(include_url=False)[0]
-    message = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    message = why_unreadable(error)
     wanted = [
         Wanted("Ready", "False", "InvalidSpec", message),
         Wanted("Reconciling", "False", "InvalidSpec"),

@@ -8,10 +8,11 @@ from distillery_api.distillationjob_status import DistillationJobStatus, Progres
 from distillery_api.distilledmodel import DistilledModelSpec, DistilledModelStatus
 from distillery_api.run import JobRef
 from distillery_api.schema import Failure
+from pydantic import ValidationError
 
 from . import job_pass, model_plan
 from .names import ACTIVE_ANNOTATION, AUTOSCALER, BATCH_JOB, DEPLOYMENT, JOB, MODEL, POD, SERVICE
-from .offers import Offer, decided_before
+from .offers import Offer, Unreadable, decided_before
 from .store import Key, Object, Store
 
 
@@ -30,6 +31,7 @@ def job_view(
     """A DistillationJob. Raises ValueError (pydantic) when the spec is not one of ours."""
     metadata = obj["metadata"]
     spec = DistillationJobSpec.model_validate(obj["spec"])
+    model, model_unreadable = target_model(metadata["namespace"], spec, store)
     return job_pass.JobView(
         ref=JobRef(namespace=metadata["namespace"], name=metadata["name"], uid=metadata["uid"]),
         owner=owner_reference(obj),
@@ -39,29 +41,40 @@ def job_view(
         jobs=store.owned(BATCH_JOB, metadata["uid"]),
         pods=store.owned(POD, metadata["uid"]),
         refused=refused,
-        model=target_model(metadata["namespace"], spec, store),
+        model=model,
+        model_unreadable=model_unreadable,
         progress=progress,
         queue_words=queue_words,
         created=created,
     )
 
 
-def target_model(namespace: str, spec: DistillationJobSpec, store: Store) -> job_pass.ModelView | None:
-    """The model that the job promotes to."""
+def target_model(
+    namespace: str, spec: DistillationJobSpec, store: Store
+) -> tuple[job_pass.ModelView | None, str | None]:
+    """The model that the job promotes to, or why it cannot be read."""
     obj = store.get(MODEL, (namespace, spec.promote_to.name)) if spec.promote_to else None
     if obj is None:
-        return None
-    status = DistilledModelStatus.model_validate(obj.get("status", {}))
-    annotations = obj["metadata"].get("annotations", {})
-    return job_pass.ModelView(
-        DistilledModelSpec.model_validate(obj["spec"]), status.active or model_plan.remembered(annotations)
-    )
+        return None, None
+    try:
+        status = DistilledModelStatus.model_validate(obj.get("status", {}))
+        active = status.active or model_plan.remembered(obj["metadata"].get("annotations", {}))
+        return job_pass.ModelView(DistilledModelSpec.model_validate(obj["spec"]), active), None
+    except ValidationError as error:
+        return None, why_unreadable(error)
+
+
+def why_unreadable(error: ValidationError) -> str:
+    """The first field that this version's schema cannot read, and why."""
+    first = error.errors(include_url=False)[0]
+    return ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
 
 
 def model_view(obj: Object, store: Store, refused: Mapping[str, Failure]) -> model_plan.ModelView:
     """A DistilledModel and the finished jobs that promote to it."""
     metadata = obj["metadata"]
     uid, status = metadata["uid"], DistilledModelStatus.model_validate(obj.get("status", {}))
+    offers = offers_to((metadata["namespace"], metadata["name"]), store, decided_before(status.history))
     return model_plan.ModelView(
         namespace=metadata["namespace"],
         name=metadata["name"],
@@ -75,21 +88,26 @@ def model_view(obj: Object, store: Store, refused: Mapping[str, Failure]) -> mod
         services=store.owned(SERVICE, uid),
         autoscalers=store.owned(AUTOSCALER, uid),
         pods=store.owned(POD, uid),
-        offers=offers_to((metadata["namespace"], metadata["name"]), store, decided_before(status.history)),
+        offers=[offer for offer in offers if isinstance(offer, Offer)],
+        unreadable=[offer for offer in offers if isinstance(offer, Unreadable)],
         refused=refused,
     )
 
 
-def offers_to(model: Key, store: Store, since: str = "") -> list[Offer]:
+def offers_to(model: Key, store: Store, since: str = "") -> list[Offer | Unreadable]:
     """Jobs that ended with a verdict, not before `since`, and name this model. Of thousands, most are decided."""
-    return [
-        Offer(
-            obj["metadata"]["name"], obj["metadata"]["uid"], DistillationJobSpec.model_validate(obj["spec"]),
-            DistillationJobStatus.model_validate(obj["status"]),
-        )
-        for obj in store.all(JOB)
-        if promotes_to(obj) == model and judged(obj.get("status", {}), since)
-    ]  # fmt: skip
+    jobs = (obj for obj in store.all(JOB) if promotes_to(obj) == model and judged(obj.get("status", {}), since))
+    return [offer_of(job) for job in jobs]
+
+
+def offer_of(job: Object) -> Offer | Unreadable:
+    """What a judged job offers."""
+    name, uid, status = job["metadata"]["name"], job["metadata"]["uid"], job["status"]
+    try:
+        spec = DistillationJobSpec.model_validate(job["spec"])
+        return Offer(name, uid, spec, DistillationJobStatus.model_validate(status))
+    except ValidationError as error:
+        return Unreadable(name, uid, status["finishedAt"], why_unreadable(error))
 
 
 def ended(job: Object) -> bool:
@@ -111,6 +129,7 @@ def judged(status: Mapping[str, Any], since: str) -> bool:
 
 
 def promotes_to(job: Object) -> Key | None:
-    """Place of the model that a DistillationJob promotes to."""
-    name = job["spec"].get("promoteTo", {}).get("name")
+    """Place of the model that a DistillationJob promotes to. Asked of every job, also of those that cannot be read."""
+    target = job["spec"].get("promoteTo")
+    name = target.get("name") if isinstance(target, Mapping) else None
     return (job["metadata"]["namespace"], name) if name else None

@@ -15,7 +15,7 @@ from distillery_api.crd import distillationjobs, distilledmodels
 from distillery_api.distillationjob import DistillationJobSpec
 from distillery_api.distilledmodel import DistilledModelSpec
 from distillery_api.schema import Failure
-from distillery_operator.names import DEPLOYMENT, JOB, MODEL
+from distillery_operator.names import DEPLOYMENT, JOB, MODEL, Kind
 from distillery_operator.planning import plan_object
 from job_world import NAMESPACE, SETTINGS, JobWorld
 from model_world import ModelWorld, digest
@@ -96,6 +96,24 @@ def unreadable(world: World, kind: Any, obj: dict[str, Any]) -> World:
     plan = plan_object(kind, broken, world.store, SETTINGS, world.now, {}, {}, {})
     world.put(kind, {**obj, "status": plan.status})
     return world
+
+
+def obscure(world: World, kind: Kind, name: str, task: str = "text-generation") -> None:
+    """An object that was stored under another schema: what others see of it cannot be read."""
+    held = copy.deepcopy(world.store.get(kind, (NAMESPACE, name)))
+    assert held is not None
+    held["spec"]["task"] = task
+    world.put(kind, held)
+
+
+def is_readable(obj: dict[str, Any]) -> bool:
+    """Whether the operator can read it."""
+    return bool(obj["spec"]["task"] == "text-classification")
+
+
+def reveal(world: World, kind: Kind, name: str) -> None:
+    """The object can be read again."""
+    obscure(world, kind, name, "text-classification")
 
 
 @state("InProgress", "Progressing", "InProgress")
@@ -271,6 +289,15 @@ def job_with_an_unreadable_spec() -> World:
 
 
 @state("InProgress", "Progressing", "InProgress")
+def job_whose_model_cannot_be_read() -> World:
+    world = JobWorld()
+    world.serve(None)
+    obscure(world, MODEL, "served")
+    world.settle()
+    return world
+
+
+@state("InProgress", "Progressing", "InProgress")
 def model_not_seen_yet() -> World:
     return ModelWorld()
 
@@ -340,6 +367,15 @@ def model_whose_candidate_failed_to_start() -> World:
     world.finish_job("broken", "b", incumbent="a")
     world.settle()
     world.refuse("b", "model.onnx: digest differs")
+    world.settle()
+    return world
+
+
+@state("Current", "Healthy", "Current")
+def model_with_a_job_it_cannot_read() -> World:
+    world = serving()
+    world.finish_job("second", "b", incumbent="a")
+    obscure(world, JOB, "second")
     world.settle()
     return world
 

@@ -1,17 +1,19 @@
 """Planning of a job holds its promises whatever happens in whatever order."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 from distillery_api.distillationjob_status import DistillationJobStatus
 from distillery_api.schema import Failure
 from distillery_api.summary import Summary
 from distillery_operator.job_plan import LOST_LIMIT
-from distillery_operator.names import BATCH_JOB, JOB, MODEL, POD
+from distillery_operator.names import BATCH_JOB, JOB, MODEL, POD, Kind
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from hypothesis.strategies import booleans, sampled_from
 from job_world import NAMESPACE, JobWorld
+from recorded_states import is_readable, obscure, reveal
 from stage_results import DIGESTS, RESULTS, preflight
 
 STAGES = ("preflight", "label", "train", "compress", "evaluate")
@@ -40,6 +42,8 @@ class JobHistory(RuleBasedStateMachine):
         assert all(name in str(plan.status["stages"]) for name in created), "creates what the status does not tell of"
         assert not existing & created, "creates what exists"
         assert not created or not self.world.job["spec"].get("suspend"), "starts a stage of a suspended job"
+        model = self.world.store.get(MODEL, (NAMESPACE, "served"))
+        assert model is None or is_readable(model) or not any("-evaluate-" in name for name in created)
         if self.ended is not None:
             assert (plan.actions, plan.jobs) == ((), ())
             assert plan.status == self.ended
@@ -114,6 +118,11 @@ class JobHistory(RuleBasedStateMachine):
     @rule()
     def the_model_is_deleted(self) -> None:
         self.world.store.remove(MODEL, (NAMESPACE, "served"), "m")
+
+    @precondition(lambda self: self.world.store.get(MODEL, (NAMESPACE, "served")))
+    @rule(change=sampled_from((obscure, reveal)))
+    def the_model_cannot_be_read_or_can_again(self, change: Callable[[JobWorld, Kind, str], None]) -> None:
+        change(self.world, MODEL, "served")
 
     @rule()
     def the_status_is_lost(self) -> None:

@@ -1,8 +1,10 @@
 """Planning of a model holds its promises whatever happens in whatever order."""
 
+from collections.abc import Callable
+
 from distillery_api.distilledmodel import DistilledModelStatus
 from distillery_api.schema import Failure
-from distillery_operator.names import AUTOSCALER, DEPLOYMENT, JOB, MODEL, SERVICE
+from distillery_operator.names import AUTOSCALER, DEPLOYMENT, JOB, MODEL, SERVICE, Kind
 from distillery_operator.offers import HISTORY
 from distillery_operator.plans import Delete
 from hypothesis import settings
@@ -10,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from hypothesis.strategies import booleans, integers, sampled_from
 from job_world import NAMESPACE
 from model_world import ModelWorld
+from recorded_states import obscure, reveal
 
 SIZES = ({"replicas": 2}, {"autoscaling": {"minReplicas": 1, "maxReplicas": 3}}, {"replicas": 1})
 
@@ -76,6 +79,11 @@ class ModelHistory(RuleBasedStateMachine):
     def a_name_is_taken_or_free_again(self) -> None:
         taken = {"served": Failure(reason="NameTaken", message="a Service served of another owner exists")}
         self.world.refused = {} if self.world.refused else taken
+
+    @precondition(lambda self: self.jobs)
+    @rule(number=integers(1, 8), change=sampled_from((obscure, reveal)))
+    def a_job_cannot_be_read_or_can_again(self, number: int, change: Callable[[ModelWorld, Kind, str], None]) -> None:
+        change(self.world, JOB, f"job-{min(number, self.jobs)}")
 
     @precondition(lambda self: self.jobs)
     @rule()
