@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from distillery_api.schema import Condition
 
 from .conditions import Wanted, merged
+from .names import REVISION
 
 if TYPE_CHECKING:
     from .model_plan import Pass
@@ -19,6 +20,9 @@ def model_conditions(state: "Pass", held: Sequence[Condition]) -> list[Condition
 
 def readiness(state: "Pass") -> Wanted:
     """Whether callers get answers."""
+    hindrance = state.stalled or state.delayed
+    if hindrance and not leads_to_active(state):
+        return routed_elsewhere(state, hindrance)
     if state.active is None and state.candidate is not None:
         return Wanted("Ready", "False", "Starting", f"the first student, revision {state.candidate.revision}, starts")
     if state.active is None:
@@ -31,9 +35,20 @@ def readiness(state: "Pass") -> Wanted:
     if no_pod_answers(state):
         why = (state.rollout.failure if state.rollout else None) or "no pod of the active revision is ready yet"
         return Wanted("Ready", "False", "NotAvailable", why)
-    if state.stalled and not state.view.services:
-        return Wanted("Ready", "False", *state.stalled)  # pods without their Service
     return Wanted("Ready", "True", "Serving", f"revision {state.active.revision} serves {state.active.digest[:19]}")
+
+
+def leads_to_active(state: "Pass") -> bool:
+    """Whether the Service leads to the active revision."""
+    return state.routed is not None and state.routed == state.rollout
+
+
+def routed_elsewhere(state: "Pass", hindrance: tuple[str, str]) -> Wanted:
+    """Callers reach the revision before, or nothing, because Kubernetes does not take a child."""
+    if state.routed is None or state.routed.ready_replicas == 0:
+        return Wanted("Ready", "False", *hindrance)
+    revision = state.routed.deployment["metadata"]["labels"][REVISION]
+    return Wanted("Ready", "True", "Serving", f"revision {revision} serves, as the Service cannot be changed")
 
 
 def no_pod_answers(state: "Pass") -> bool:
@@ -63,6 +78,8 @@ def blocked(state: "Pass") -> tuple[str, str] | None:
 
 def under_way(state: "Pass") -> tuple[str, str] | None:
     """The change that is on its way."""
+    if state.delayed:
+        return state.delayed
     if state.candidate is not None:
         return "Promoting", f"revision {state.candidate.revision} comes up"
     if state.active is not None and no_pod_answers(state):

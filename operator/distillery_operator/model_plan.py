@@ -30,6 +30,7 @@ from .rollouts import Rollout, observe_rollout
 from .settings import Settings
 from .store import Object
 
+NOT_WRITTEN = "ChildNotWritten"  # reason of a refusal that may pass: a webhook that is away, the API server itself
 RETRY_REFUSED = 30.0  # seconds after which a child that the API server would not have is tried again
 LINGER = 15  # seconds that a replaced revision stays up while routes to it go away
 
@@ -69,7 +70,9 @@ class Pass:
     rollout: Rollout | None = None  # of the active revision
     requeue_after: float | None = None
     trouble: str | None = None  # why the candidate does not come up
-    stalled: tuple[str, str] | None = None
+    stalled: tuple[str, str] | None = None  # a child that Kubernetes does not take until somebody acts
+    delayed: tuple[str, str] | None = None  # a child that Kubernetes does not take for now
+    routed: Rollout | None = None  # of the revision that the Service leads to
     unread: str | None = None  # jobs that would be offers and cannot be read
 
 
@@ -82,10 +85,6 @@ def plan_model(view: ModelView, settings: Settings, now: str) -> Plan:
         active=view.status.active or remembered(view.annotations),
         history=list(view.status.history),
     )
-    if view.refused:
-        first = next(iter(view.refused.values()))
-        state.stalled = (first.reason, first.message)
-        state.requeue_after = RETRY_REFUSED
     choice = choose(view.spec, state.active, state.history, view.offers, now)
     record(state, choice.decisions)
     tell_unread(state)
@@ -95,6 +94,7 @@ def plan_model(view: ModelView, settings: Settings, now: str) -> Plan:
     if state.active is not None:
         serve(state, state.active)
     clear_away(state)
+    note_refusals(state)
     return finished_plan(state)
 
 
@@ -174,17 +174,14 @@ def serve(state: Pass, active: RevisionStatus) -> None:
     """Deployment, Service and autoscaler of the active revision as they should be."""
     view = state.view
     state.rollout = rollout_of(state, active.revision)
+    state.routed = next((rollout_of(state, routed_to(service)) for service in view.services), None)
     if state.rollout is None:
         deploy(state, active, smallest(view.spec))
     elif view.spec.serving.autoscaling is None and state.rollout.replicas != smallest(view.spec):
         resize(state, state.rollout, smallest(view.spec))
     owner = dict(view.owner)
-    ensure(
-        state,
-        SERVICE,
-        view.services,
-        build_service(view.namespace, view.name, view.uid, active.revision, owner),
-    )
+    service = build_service(view.namespace, view.name, view.uid, active.revision, owner)
+    ensure(state, SERVICE, view.services, service)
     scaling = view.spec.serving.autoscaling
     if scaling is not None:
         body = build_autoscaler(view.namespace, view.name, view.uid, scaling, active.revision, owner)
@@ -194,6 +191,12 @@ def serve(state: Pass, active: RevisionStatus) -> None:
             Delete(AUTOSCALER, view.namespace, scaler["metadata"]["name"], scaler["metadata"]["uid"])
             for scaler in view.autoscalers
         )
+
+
+def routed_to(service: Object) -> str:
+    """The revision that the Service selects, or nothing."""
+    revision: str = service["spec"].get("selector", {}).get(REVISION, "")
+    return revision
 
 
 def ensure(state: Pass, kind: Any, held: Sequence[Object], body: Object) -> None:
@@ -253,6 +256,17 @@ def clear_away(state: Pass) -> None:
             state.requeue_after = max(left, 1.0)
             return
     state.draft.actions.extend(delete(obj) for obj in stale)
+
+
+def note_refusals(state: Pass) -> None:
+    """Tell what Kubernetes does not take of what is wanted; a child that is not wanted any more hinders nothing."""
+    names = [action.body["metadata"]["name"] for action in state.draft.actions if isinstance(action, Create | Apply)]
+    for failure in (state.view.refused[name] for name in names if name in state.view.refused):
+        if failure.reason == NOT_WRITTEN:
+            state.delayed = failure.reason, failure.message  # the pass fails over it, and comes again
+        else:
+            state.stalled = failure.reason, failure.message
+            state.requeue_after = min(state.requeue_after or RETRY_REFUSED, RETRY_REFUSED)
 
 
 def delete(deployment: Object) -> Delete:

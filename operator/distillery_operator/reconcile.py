@@ -16,7 +16,8 @@ from .accounting import account
 from .cluster import ApiError, Cluster
 from .job_pass import NOT_CREATED
 from .metrics import RECONCILE_SECONDS, RECONCILES
-from .names import BATCH_JOB, JOB, OWNER_UID, PARENTS, POD, STAGE, Kind
+from .model_plan import NOT_WRITTEN
+from .names import BATCH_JOB, JOB, MODEL, OWNER_UID, PARENTS, POD, STAGE, Kind
 from .planning import plan_object
 from .plans import Action, Apply, Create, Delete, Merge, Plan
 from .recorder import Recorder
@@ -187,38 +188,41 @@ class Reconciler:
     async def _refusal(self, parent: Object, action: Create | Apply, error: ApiError) -> bool:
         """Learn from a refused write; raises what only time can heal."""
         namespace, name = key_of(action.body)
-        known = self._known_of(parent)
-        refused = known.refused
         if error.status == 409 and error.reason == "AlreadyExists":
             held = await self._cluster.get(action.kind, namespace, name)
             if held is not None and owned_by(held, parent):
                 self._remember(action.kind, held, None)
                 if action.kind == BATCH_JOB:
-                    known.created = name
+                    self._known_of(parent).created = name
                 return False
             if held is None or leaving(held, parent):
                 raise error  # the name is free in a moment
-            changed = refused.get(name) is None
-            refused[name] = name_taken(action.kind, name)
-            return not changed
+            return self._learn(parent, name, name_taken(action.kind, name))
         # A 403 is a quota or an admission policy; for a stage's Job that is a delay, which is told below.
         if error.status in (400, 422) or (error.status == 403 and action.kind != BATCH_JOB):
-            changed = refused.get(name) is None
-            refused[name] = Failure(
-                reason="ChildRefused",
-                message=f"Kubernetes refuses the {action.kind.kind}: {error.message}"[:1024],
-            )
-            return not changed
-        if action.kind == BATCH_JOB and error.status:
-            await self._tell_delay(parent, name, error)
+            message = f"Kubernetes refuses the {action.kind.kind}: {error.message}"[:1024]
+            return self._learn(parent, name, Failure(reason="ChildRefused", message=message))
+        if error.status:
+            await self._tell_delay(parent, action, error)
         raise error
 
-    async def _tell_delay(self, parent: Object, name: str, error: ApiError) -> None:
-        """Say on the job why its next Job is not created; what the last stage left is stored as well."""
-        message = f"Kubernetes does not take Job {name} now, it is tried again: {error.status} {error.message}"[:1024]
-        self._known_of(parent).refused[name] = Failure(reason=NOT_CREATED, message=message)
+    def _learn(self, parent: Object, name: str, failure: Failure) -> bool:
+        """Remember why a child is not written; False when that is news, and a new plan is due."""
+        refused = self._known_of(parent).refused
+        held, refused[name] = refused.get(name), failure
+        return held is not None and held.reason == failure.reason
+
+    async def _tell_delay(self, parent: Object, action: Create | Apply, error: ApiError) -> None:
+        """Say on the parent why its child is not written; what the pass found out before is stored as well."""
+        child, name = action.kind.kind, action.body["metadata"]["name"]
+        kind, reason = (JOB, NOT_CREATED) if action.kind == BATCH_JOB else (MODEL, NOT_WRITTEN)
+        words = f"Kubernetes does not take {child} {name} now, it is tried again: {error.status} {error.message}"
+        self._learn(parent, name, Failure(reason=reason, message=words[:1024]))
+        plan = self._plan(kind, parent)
         with contextlib.suppress(ApiError):  # the pass has failed anyway, and comes again
-            await self._write_status(JOB, parent, self._plan(JOB, parent).status)
+            await self._write_status(kind, parent, plan.status)
+            for note in plan.notes:  # the next pass finds them in the status, and tells nothing
+                await self._recorder.post(parent, note, now())
 
     def _remember(self, kind: Kind, written: Object, subresource: str | None) -> None:
         """What the API server answered is newer than anything a watch has brought, and the watch will add nothing."""

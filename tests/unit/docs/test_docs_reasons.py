@@ -13,7 +13,7 @@ from docs_markdown import DOCS, ROOT, first_column, named, section, tables_in
 
 REASON = re.compile(r"^[A-Z][a-z]+[A-Za-z]*$")
 POSITION = {"InputRefused": 0, "Wanted": 2, "Note": 1, "decision": 2, "__init__": 0}  # of the reason in a call
-TABLES = {"DOING", "STORAGE_REASONS", "FAILURES", "NOT_CREATED"}  # names of constants that hold reasons
+TABLES = {"DOING", "STORAGE_REASONS", "FAILURES", "NOT_CREATED", "NOT_WRITTEN"}  # names of constants that hold reasons
 OUTCOMES = {"Promoted", "Rejected", "Held"}  # of a decision; the first is a reason as well, by a call
 SOURCES = {
     "operator": ROOT / "operator/distillery_operator",

@@ -104,6 +104,8 @@ class ModelWorld:
 
     def carry_out(self, action: Any) -> None:
         """What the API server would do."""
+        if self.refuses(action):
+            return
         if isinstance(action, Create | Apply):
             body = copy.deepcopy(action.body)
             body["metadata"] |= {"uid": f"{body['metadata']['name']}-{self.version}", "generation": 1}
@@ -116,6 +118,10 @@ class ModelWorld:
             self.put(MODEL, held)
         elif isinstance(action, Merge):
             self.scale(action.name, action.body["spec"]["replicas"])
+
+    def refuses(self, action: Any) -> bool:
+        """Whether the API server would not have the child."""
+        return isinstance(action, Create | Apply) and action.body["metadata"]["name"] in self.refused
 
     def scale(self, deployment: str, replicas: int) -> None:
         """Somebody sets the size of a Deployment."""
@@ -145,7 +151,7 @@ class ModelWorld:
         """Plan until nothing changes but the clock."""
         for _ in range(limit):
             before = self.status
-            if not self.step().actions and self.status == before:
+            if all(map(self.refuses, self.step().actions)) and self.status == before:
                 return
         raise AssertionError("planning never settles")
 

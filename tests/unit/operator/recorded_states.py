@@ -396,6 +396,16 @@ def model_whose_pods_restart() -> World:
     return world
 
 
+@state("InProgress", "Progressing", "InProgress")
+def model_whose_service_waits_for_a_webhook() -> World:
+    world = serving()
+    world.lose_service()
+    words = "Kubernetes does not take Service served now, it is tried again: 500 failed calling webhook"
+    world.refused["served"] = Failure(reason="ChildNotWritten", message=words)
+    world.settle()
+    return world
+
+
 @state("Failed", "Degraded", "Failed")
 def model_whose_server_fails() -> World:
     world = serving()

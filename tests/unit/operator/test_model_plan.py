@@ -312,6 +312,8 @@ def test_a_serving_student_whose_pods_never_come_back_is_not_called_starting():
 def test_a_model_that_waits_for_a_person_does_not_claim_to_get_on_by_itself():
     world = ModelWorld()
     world.finish_job("first", "a")
+    world.settle()
+    world.ready()
     world.refused = {"served": Failure(reason="NameTaken", message="a Service served of another owner exists")}
     world.settle()
     assert world.condition("Stalled")[:2] == ("True", "NameTaken")
