@@ -26,7 +26,7 @@ from .model_manifests import (
 from .names import ACTIVE_ANNOTATION, AUTOSCALER, DEPLOYMENT, MODEL, REVISION, SERVICE
 from .offers import HISTORY, Choice, Offer, Unreadable, choose, decision, promoted, revision_status, unread
 from .plans import Apply, Create, Delete, Draft, Merge, Note, Plan, covers, seconds_between
-from .rollouts import Rollout, observe_rollout
+from .rollouts import Rollout, observe_rollout, routed_to
 from .settings import Settings
 from .store import Object
 
@@ -193,12 +193,6 @@ def serve(state: Pass, active: RevisionStatus) -> None:
         )
 
 
-def routed_to(service: Object) -> str:
-    """The revision that the Service selects, or nothing."""
-    revision: str = service["spec"].get("selector", {}).get(REVISION, "")
-    return revision
-
-
 def ensure(state: Pass, kind: Any, held: Sequence[Object], body: Object) -> None:
     """Apply the body unless what is observed covers it."""
     mine = next((obj for obj in held if obj["metadata"]["name"] == body["metadata"]["name"]), None)
@@ -269,6 +263,11 @@ def note_refusals(state: Pass) -> None:
             state.requeue_after = min(state.requeue_after or RETRY_REFUSED, RETRY_REFUSED)
 
 
+def unaddressed(state: Pass) -> bool:
+    """Whether callers of the model's name reach nothing, or something else: the Service cannot be made ours."""
+    return not state.view.services and bool(state.stalled or state.delayed)
+
+
 def delete(deployment: Object) -> Delete:
     """Delete that Deployment."""
     metadata = deployment["metadata"]
@@ -285,7 +284,7 @@ def finished_plan(state: Pass) -> Plan:
         active=chosen,
         candidate=state.candidate,
         history=state.history,
-        url=f"http://{view.name}.{view.namespace}.svc" if chosen else None,
+        url=f"http://{view.name}.{view.namespace}.svc" if chosen and not unaddressed(state) else None,
         replicas=state.rollout.ready_replicas if state.rollout else 0,
         selector=",".join(f"{k}={v}" for k, v in sorted(selector(view.name, chosen.revision).items()))
         if chosen

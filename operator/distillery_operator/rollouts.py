@@ -39,6 +39,12 @@ def observe_rollout(deployment: Object, pods: Sequence[Object]) -> Rollout:
     )
 
 
+def routed_to(service: Object) -> str:
+    """The revision that the Service selects, or nothing."""
+    revision: str = service["spec"].get("selector", {}).get(REVISION, "")
+    return revision
+
+
 def refused(pods: Sequence[Object]) -> str | None:
     """Why a server gave up for good: it ends with the exit code of a wrong input."""
     for pod in pods:

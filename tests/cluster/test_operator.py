@@ -140,6 +140,7 @@ def test_a_foreign_service_under_the_models_name_is_left_alone(
         lambda: namespace.condition("distilledmodels", "served", "Stalled"), lambda c: c.get("status") == "True"
     )
     assert condition["reason"] == "NameTaken"
+    assert "url" not in namespace.get("distilledmodels", "served")["status"]
     assert namespace.core.read_namespaced_service("served", namespace.name).spec.selector == {"app": "theirs"}
 
 

@@ -326,3 +326,14 @@ def test_a_model_whose_service_is_anothers_is_not_ready_though_its_pods_are():
     world.lose_service()
     world.step()
     assert world.condition("Ready") == ("False", "NameTaken", "a Service served of another owner exists")
+
+
+def test_a_model_has_a_url_only_while_the_service_is_its_own():
+    world = ModelWorld()
+    world.promote("first", "a")
+    world.lose_service()
+    world.settle()
+    assert "url" not in world.status
+    world.refused.clear()
+    world.settle()
+    assert world.status["url"] == "http://served.team.svc"
