@@ -75,6 +75,15 @@ async def test_a_watch_that_begins_anew_wakes_nobody_for_what_is_known():
     assert await Woken().by(MODEL, "ADDED", again) == set()
 
 
+async def test_a_standby_queues_nothing_so_that_every_wait_counts_from_the_take_over():
+    operator = Operator(Cluster(None), SETTINGS)
+    operator.seen(JOB, "ADDED", obj("runs", 1, **TARGET))
+    operator.seen(MODEL, "ADDED", obj("served", 1))
+    assert operator.queue.waiting() == []
+    operator.lead()
+    assert set(operator.queue.waiting()) == {RUNS, SERVED}
+
+
 class Poisoned:
     """Fails over one job."""
 
