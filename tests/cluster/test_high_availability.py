@@ -111,6 +111,15 @@ def pair(
     pair.stop()
 
 
+@pytest.fixture
+def training(pair: Pair, kubelet: Kubelet, namespace: Namespace) -> Namespace:
+    """A namespace with a job in its train stage, which goes on when the kubelet holds nothing."""
+    kubelet.hold = {"train"}
+    namespace.job("running")
+    eventually(namespace.stages_run, lambda stages: "train" in stages)
+    return namespace
+
+
 def test_one_acts_while_the_other_is_ready_and_writes_nothing(pair: Pair, kubelet: Kubelet, namespace: Namespace):
     namespace.model()
     namespace.job("first")
@@ -123,36 +132,30 @@ def test_one_acts_while_the_other_is_ready_and_writes_nothing(pair: Pair, kubele
     assert pair.audit.writes(pair.second.token) == []
 
 
-def test_on_sigterm_the_other_goes_on_within_two_seconds(pair: Pair, kubelet: Kubelet, namespace: Namespace):
-    kubelet.hold = {"train"}
-    namespace.job("running")
-    eventually(namespace.stages_run, lambda stages: "train" in stages)
+def test_on_sigterm_the_other_goes_on_within_two_seconds(pair: Pair, kubelet: Kubelet, training: Namespace):
     since = time.monotonic()
     assert pair.first.process is not None
     pair.first.process.send_signal(signal.SIGTERM)
-    namespace.job("next")
-    waited = pair.acted_by(pair.second, namespace, "next", since)
+    training.job("next")
+    waited = pair.acted_by(pair.second, training, "next", since)
     print(f"hand-over after SIGTERM: {waited:.2f} s")
     assert waited <= HAND_OVER
     assert pair.first.ends() == 0
     kubelet.hold = set()
-    namespace.ended("running")
-    assert len([name for name in namespace.job_names() if name.startswith("running-")]) == len(STAGES)
+    training.ended("running")
+    assert len([name for name in training.job_names() if name.startswith("running-")]) == len(STAGES)
     pair.assert_none_wrote_after_the_other_began()
 
 
-def test_after_sigkill_the_other_goes_on_within_twenty_seconds(pair: Pair, kubelet: Kubelet, namespace: Namespace):
-    kubelet.hold = {"train"}
-    namespace.job("running")
-    eventually(namespace.stages_run, lambda stages: "train" in stages)
+def test_after_sigkill_the_other_goes_on_within_twenty_seconds(pair: Pair, kubelet: Kubelet, training: Namespace):
     pair.first.kill()
     since = time.monotonic()
-    namespace.job("next")
-    waited = pair.acted_by(pair.second, namespace, "next", since)
+    training.job("next")
+    waited = pair.acted_by(pair.second, training, "next", since)
     print(f"fail-over after SIGKILL: {waited:.2f} s")
     assert waited <= FAIL_OVER
     kubelet.hold = set()
-    namespace.ended("running")
+    training.ended("running")
     pair.assert_none_wrote_after_the_other_began()
 
 
@@ -164,36 +167,30 @@ def test_a_process_that_starts_again_under_its_name_goes_on_at_once(pair: Pair, 
     assert pair.audit.writes(pair.second.token) == []
 
 
-def test_a_leader_that_was_stopped_and_wakes_up_writes_nothing_more(pair: Pair, kubelet: Kubelet, namespace: Namespace):
-    kubelet.hold = {"train"}
-    namespace.job("running")
-    eventually(namespace.stages_run, lambda stages: "train" in stages)
+def test_a_leader_that_was_stopped_and_wakes_up_writes_nothing_more(pair: Pair, kubelet: Kubelet, training: Namespace):
     assert pair.first.process is not None
     pair.first.process.send_signal(signal.SIGSTOP)
     since = time.monotonic()
-    namespace.job("next")  # and whatever follows waits in the sockets of the stopped one
-    assert pair.acted_by(pair.second, namespace, "next", since) <= FAIL_OVER
+    training.job("next")  # and whatever follows waits in the sockets of the stopped one
+    assert pair.acted_by(pair.second, training, "next", since) <= FAIL_OVER
     kubelet.hold = set()
-    namespace.ended("running")
-    namespace.job("last")
+    training.ended("running")
+    training.job("last")
     pair.first.process.send_signal(signal.SIGCONT)
     assert pair.first.ends() == 1
     assert "was not renewed" in pair.first.log.read_text()
-    namespace.ended("last")
+    training.ended("last")
     pair.assert_none_wrote_after_the_other_began()
 
 
-def test_a_leader_that_is_cut_off_ends_itself_and_the_other_goes_on(pair: Pair, kubelet: Kubelet, namespace: Namespace):
-    kubelet.hold = {"train"}
-    namespace.job("running")
-    eventually(namespace.stages_run, lambda stages: "train" in stages)
+def test_a_leader_that_is_cut_off_ends_itself_and_the_other_goes_on(pair: Pair, kubelet: Kubelet, training: Namespace):
     pair.relay.cut()
     since = time.monotonic()
-    namespace.job("next")
-    waited = pair.acted_by(pair.second, namespace, "next", since)
+    training.job("next")
+    waited = pair.acted_by(pair.second, training, "next", since)
     print(f"fail-over after a cut: {waited:.2f} s")
     assert waited <= FAIL_OVER
     assert pair.first.ends() == 1
     kubelet.hold = set()
-    namespace.ended("running")
+    training.ended("running")
     pair.assert_none_wrote_after_the_other_began()
