@@ -61,10 +61,13 @@ class Cluster:
                 return None
             raise
 
-    async def list(self, kind: Kind, selector: str | None, namespace: str | None = None) -> tuple[list[Object], int]:
-        """All objects of the kind and the resourceVersion of the list, in pages."""
+    async def list(
+        self, kind: Kind, selector: str | None, namespace: str | None = None, fields: str | None = None
+    ) -> tuple[list[Object], int]:
+        """All objects of the kind and the resourceVersion of the list, in pages. `fields` is a field selector."""
         items: list[Object] = []
-        query: dict[str, str] = {"limit": "500"} | ({"labelSelector": selector} if selector else {})
+        query = {"limit": "500"} | ({"labelSelector": selector} if selector else {})
+        query |= {"fieldSelector": fields} if fields else {}
         while True:
             page = await self._call("GET", kind, kind.path(namespace), query=query)
             # Items of a list carry no kind of their own.

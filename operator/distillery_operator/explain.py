@@ -11,6 +11,7 @@ from distillery_api.schema import Failure
 
 from .cluster import ApiError, Cluster
 from .explanation import Explanation, explained, text, untouched
+from .job_pass import Words
 from .names import CHILDREN, JOB, MODEL, OWNER_UID, Kind
 from .planning import plan_object
 from .plans import Apply, Create, Plan
@@ -70,10 +71,10 @@ async def explain(
             return untouched(obj, f"spec.managedBy leaves it to {obj['spec']['managedBy']}", now())
         store = await observed(cluster, kind, obj)
         at = now()
-        plan = plan_object(kind, obj, store, settings, at, {}, {}, {})
+        plan = plan_object(kind, obj, store, settings, at, {}, {}, Words())
         taken = await names_taken(cluster, obj, plan)
         if taken:
-            plan = plan_object(kind, obj, store, settings, at, {}, taken, {})
+            plan = plan_object(kind, obj, store, settings, at, {}, taken, Words())
         return explained(obj, plan, at)
 
 

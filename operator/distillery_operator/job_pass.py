@@ -33,6 +33,14 @@ class ModelView:
 
 
 @dataclass(frozen=True)
+class Words:
+    """Why Jobs wait, in the words of others, by Job name."""
+
+    queue: dict[str, str] = field(default_factory=dict)  # Kueue's, where it is asked
+    pods: dict[str, str] = field(default_factory=dict)  # the Job controller's, where it makes none
+
+
+@dataclass(frozen=True)
 class JobView:
     """A DistillationJob and everything the plan may look at."""
 
@@ -47,7 +55,7 @@ class JobView:
     model: ModelView | None = None
     model_unreadable: str | None = None  # field and message, where the model is there and cannot be read
     progress: Mapping[str, Progress] = field(default_factory=dict)  # by Job name
-    queue_words: Mapping[str, str] = field(default_factory=dict)  # by Job name: why its queue holds it, where read
+    words: Words = field(default_factory=Words)
     created: str | None = None  # name of the newest Job that this process has seen come into being
 
 

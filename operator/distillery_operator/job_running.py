@@ -88,15 +88,16 @@ def queued(state: Pass, attempt: Attempt) -> tuple[str, str]:
     if attempt.queue is None:
         fix = "apply the job under another name with spec.queueName"
         return "Queued", f"Job {attempt.name} is suspended and names no LocalQueue that could admit it; {fix}"
-    words = state.view.queue_words.get(attempt.name, "see: kubectl get workloads")
+    words = state.view.words.queue.get(attempt.name, "see: kubectl get workloads")
     return "Queued", f"LocalQueue {attempt.queue} has not admitted Job {attempt.name}: {words}"
 
 
 def podless(state: Pass, attempt: Attempt) -> tuple[str, str] | None:
-    """Quota, Pod Security or a missing ServiceAccount keep a Job without pods: its own events say which."""
+    """Quota, Pod Security or a missing ServiceAccount keep a Job without pods: its controller says which."""
     if attempt.pods or attempt.leaving or not due(state, attempt.released_at, POD_PATIENCE):
         return None
-    return "NoPod", f"Kubernetes makes no pod for it; the reason stands in: kubectl describe job {attempt.name}"
+    words = state.view.words.pods.get(attempt.name, f"see: kubectl describe job {attempt.name}")
+    return "NoPod", f"Kubernetes makes no pod for it: {words}"
 
 
 def expected(state: Pass, stage: str, progress: Progress | None) -> Progress | None:

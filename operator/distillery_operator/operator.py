@@ -14,6 +14,7 @@ from .lease import Candidate, Elector
 from .logs import about
 from .metrics import LEADING, QUEUE_DEPTH, QUEUE_SECONDS, WATCH_AGE, WATCH_EVENTS
 from .names import CHILDREN, JOB, MODEL, OWNER_KIND, PARENTS, Kind
+from .pod_words import PodPoller
 from .progress import ProgressPoller
 from .queue_words import QueuePoller
 from .reconcile import Item, Reconciler
@@ -22,6 +23,7 @@ from .schema_check import check_schemas
 from .settings import Settings
 from .store import Key, Object, Store, key_of
 from .views import ended, promotes_to, read_by_jobs
+from .word_poller import WordPoller
 from .workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
@@ -45,7 +47,10 @@ class Operator:
         self.told: dict[Key, Object | None] = {}  # of each model, what its jobs last had a pass for
         self.progress = ProgressPoller(self.store, self.reconciler.progress, self.wake_job, settings.progress_seconds)
         self.queues = QueuePoller(
-            cluster, self.store, self.reconciler.queue_words, self.wake_job, settings.progress_seconds
+            cluster, self.store, self.reconciler.words.queue, self.wake_job, settings.progress_seconds
+        )
+        self.podless = PodPoller(
+            cluster, self.store, self.reconciler.words.pods, self.wake_job, settings.progress_seconds
         )
         self.measure()
 
@@ -114,8 +119,8 @@ class Operator:
             self.told[model] = now
         return now is None or now != known
 
-    async def poll(self, poller: ProgressPoller | QueuePoller) -> None:
-        """Ask running stages for their progress, or Kueue why it holds others back, until cancelled."""
+    async def poll(self, poller: ProgressPoller | WordPoller) -> None:
+        """Ask running stages for their progress, or others why stages wait, until cancelled."""
         await self.leading.wait()
         await poller.run()
 
@@ -165,7 +170,7 @@ async def serve(operator: Operator, kubeconfig: str | None, elector: Elector | N
     registry = kopf_shell.build_registry(operator.seen, operator.resync.trouble, kubeconfig)
     # Tasks that exist before kopf starts are ours to end, not kopf's.
     tasks = [asyncio.create_task(operator.work()) for _ in range(settings.workers)]
-    pollers: list[ProgressPoller | QueuePoller] = [operator.progress]
+    pollers: list[ProgressPoller | WordPoller] = [operator.progress, operator.podless]
     if settings.kueue.enabled:
         pollers.append(operator.queues)
     tasks += [asyncio.create_task(operator.resync.run())]

@@ -7,6 +7,7 @@ from distillery_api.schema import Failure
 from pydantic import ValidationError
 
 from .conditions import Wanted, merged
+from .job_pass import Words
 from .job_plan import plan_job
 from .model_plan import plan_model
 from .names import JOB, Kind
@@ -18,16 +19,15 @@ from .views import job_view, model_view, why_unreadable
 
 def plan_object(
     kind: Kind, obj: Object, store: Store, settings: Settings, now: str,
-    progress: Mapping[str, Progress], refused: Mapping[str, Failure], queue_words: Mapping[str, str],
-    created: str | None = None,
+    progress: Mapping[str, Progress], refused: Mapping[str, Failure], words: Words, created: str | None = None,
 ) -> Plan:  # fmt: skip
-    """Plan one pass. `now` is RFC 3339; `progress` and `queue_words` go by Job name; `refused` by name of the child.
+    """Plan one pass. `now` is RFC 3339; `progress` goes by Job name, `refused` by name of the child.
 
     `created` is the newest Job that this process has seen come into being.
     """
     try:
         if kind == JOB:
-            return plan_job(job_view(obj, store, progress, refused, queue_words, created), settings, now)
+            return plan_job(job_view(obj, store, progress, refused, words, created), settings, now)
         return plan_model(model_view(obj, store, refused), settings, now)
     except ValidationError as error:
         return invalid(obj, error, now)

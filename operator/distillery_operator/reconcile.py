@@ -14,7 +14,7 @@ from distillery_api.schema import Failure
 
 from .accounting import account
 from .cluster import ApiError, Cluster
-from .job_pass import NOT_CREATED
+from .job_pass import NOT_CREATED, Words
 from .metrics import RECONCILE_SECONDS, RECONCILES
 from .model_plan import NOT_WRITTEN
 from .names import BATCH_JOB, JOB, MODEL, OWNER_UID, PARENTS, POD, STAGE, Kind
@@ -53,7 +53,7 @@ class Reconciler:
         self._recorder = Recorder(cluster)
         self._known: dict[Item, Known] = {}
         self.progress: dict[str, Progress] = {}  # by Job name
-        self.queue_words: dict[str, str] = {}  # by Job name
+        self.words = Words()
 
     async def reconcile(self, item: Item) -> float | None:
         """One pass. Returns seconds to the next one, where time alone will change something."""
@@ -102,8 +102,7 @@ class Reconciler:
     def _plan(self, kind: Kind, parent: Object) -> Plan:
         known = self._known_of(parent)
         return plan_object(
-            kind, parent, self._store, self._settings, now(), self.progress, known.refused, self.queue_words,
-            known.created,
+            kind, parent, self._store, self._settings, now(), self.progress, known.refused, self.words, known.created
         )  # fmt: skip
 
     def _known_of(self, parent: Object) -> Known:

@@ -32,7 +32,9 @@ class Settings(Model):
     gpu_resource: str = "nvidia.com/gpu"
     pods: PodDefaults = PodDefaults()
     kueue: Kueue = Kueue()
-    progress_seconds: Annotated[float, Field(gt=0, description="How often running pods, and Kueue, are asked.")] = 5.0
+    progress_seconds: Annotated[
+        float, Field(gt=0, description="How often running pods, Kueue and events are asked.")
+    ] = 5.0
     resync_seconds: Annotated[float, Field(gt=0, description="How often a full LIST purges what a watch lost.")] = 300.0
     workers: Annotated[int, Field(ge=1, le=64, description="Objects reconciled at once.")] = 8
     health_port: int = 8081

@@ -26,7 +26,7 @@ def owner_reference(obj: Object) -> dict[str, Any]:
 
 def job_view(
     obj: Object, store: Store, progress: Mapping[str, Progress], refused: Mapping[str, Failure],
-    queue_words: Mapping[str, str], created: str | None = None,
+    words: job_pass.Words, created: str | None = None,
 ) -> job_pass.JobView:  # fmt: skip
     """A DistillationJob. Raises ValueError (pydantic) when the spec is not one of ours."""
     metadata = obj["metadata"]
@@ -44,7 +44,7 @@ def job_view(
         model=model,
         model_unreadable=model_unreadable,
         progress=progress,
-        queue_words=queue_words,
+        words=words,
         created=created,
     )
 

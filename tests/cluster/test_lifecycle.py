@@ -127,18 +127,34 @@ def test_what_would_change_an_artifact_is_immutable_and_the_rest_is_not(plane: o
         assert f"{field} is immutable: apply another job under another name" in str(refused.value.body)
 
 
+def forbid(namespace: Namespace, resource: str) -> None:
+    """A quota of none of the resource."""
+    hard = {"hard": {resource: "0"}}
+    namespace.core.create_namespaced_resource_quota(namespace.name, {"metadata": {"name": "none"}, "spec": hard})
+    counted = {"status": {**hard, "used": hard["hard"]}}  # the quota controller's part, which does not run here
+    namespace.core.patch_namespaced_resource_quota_status("none", namespace.name, counted)
+
+
+def test_a_quota_that_keeps_a_jobs_pods_out_is_told_in_the_job_controllers_words(
+    operator: OperatorProcess, kubelet: Kubelet, namespace: Namespace
+):
+    forbid(namespace, "pods")
+    namespace.job("podless")
+    waiting = eventually(
+        lambda: namespace.condition(JOBS, "podless", "Reconciling"), lambda c: c.get("reason") == "NoPod"
+    )
+    (name,) = namespace.job_names()
+    assert f'pods "{name}-*" is forbidden: exceeded quota: none' in waiting["message"]
+
+
 def test_a_quota_that_keeps_a_job_out_is_told_until_it_goes(
     operator: OperatorProcess, kubelet: Kubelet, namespace: Namespace
 ):
-    hard = {"hard": {"count/jobs.batch": "0"}}
-    quota = {"metadata": {"name": "jobs"}, "spec": hard}
-    namespace.core.create_namespaced_resource_quota(namespace.name, quota)
-    counted = {"status": {**hard, "used": hard["hard"]}}  # the quota controller's part, which does not run here
-    namespace.core.patch_namespaced_resource_quota_status("jobs", namespace.name, counted)
+    forbid(namespace, "count/jobs.batch")
     namespace.job("kept-out")
     waiting = eventually(
         lambda: namespace.condition(JOBS, "kept-out", "Reconciling"), lambda c: c.get("reason") == "JobNotCreated"
     )
     assert "quota" in waiting["message"]
-    namespace.core.delete_namespaced_resource_quota("jobs", namespace.name)
+    namespace.core.delete_namespaced_resource_quota("none", namespace.name)
     assert namespace.ended("kept-out")["status"]["verdict"]["result"] == "Pass"

@@ -28,7 +28,7 @@ RIGHTS = {
     "apps/deployments/scale": {"patch"},
     "/services": {"get", "list", "watch", "create", "patch"},
     "autoscaling/horizontalpodautoscalers": {"get", "list", "watch", "create", "patch", "delete"},
-    "/events": {"create"},
+    "/events": {"create", "list"},
 }
 ONE_NAMESPACE = {"watchNamespace": "team"}
 CRDS_ROLE = f"{RELEASE}-crds-{NAMESPACE}"

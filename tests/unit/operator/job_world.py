@@ -7,6 +7,7 @@ from distillery_api.distillationjob_status import VerdictStatus
 from distillery_api.exits import PERMANENT
 from distillery_api.schema import Failure
 from distillery_api.summary import Summary
+from distillery_operator.job_pass import Words
 from distillery_operator.job_plan import plan_job
 from distillery_operator.names import BATCH_JOB, JOB, MODEL, POD, STAGE
 from distillery_operator.plans import Create, Delete, Plan
@@ -31,7 +32,7 @@ class JobWorld:
         self.bodies: dict[str, dict[str, Any]] = {}  # of Jobs as they were created; the store keeps less
         self.notes: list[str] = []
         self.refused: dict[str, Failure] = {}
-        self.queue_words: dict[str, str] = {}
+        self.words = Words()
         self.remembered: str | None = None  # the newest Job that the operator's process has seen come into being
         self.job = {
             "apiVersion": JOB.api_version, "kind": "DistillationJob", "spec": job_spec(**changes),
@@ -69,7 +70,7 @@ class JobWorld:
     def plan(self) -> Plan:
         """Plan without carrying anything out."""
         job = self.store.get(JOB, (NAMESPACE, "small"))
-        view = job_view(job, self.store, {}, self.refused, self.queue_words, self.remembered)
+        view = job_view(job, self.store, {}, self.refused, self.words, self.remembered)
         return plan_job(view, self.settings, self.now)
 
     def step(self, dies: str = "") -> Plan:

@@ -15,6 +15,7 @@ from distillery_api.crd import distillationjobs, distilledmodels
 from distillery_api.distillationjob import DistillationJobSpec
 from distillery_api.distilledmodel import DistilledModelSpec
 from distillery_api.schema import Failure
+from distillery_operator.job_pass import Words
 from distillery_operator.names import DEPLOYMENT, JOB, MODEL, Kind
 from distillery_operator.planning import plan_object
 from job_world import NAMESPACE, SETTINGS, JobWorld
@@ -93,7 +94,7 @@ def unreadable(world: World, kind: Any, obj: dict[str, Any]) -> World:
     """An object that the operator cannot read."""
     broken = copy.deepcopy(obj)
     broken["spec"]["task"] = "text-generation"
-    plan = plan_object(kind, broken, world.store, SETTINGS, world.now, {}, {}, {})
+    plan = plan_object(kind, broken, world.store, SETTINGS, world.now, {}, {}, Words())
     world.put(kind, {**obj, "status": plan.status})
     return world
 

@@ -1,6 +1,7 @@
 """What the operator would do next, and why: as its own planning says."""
 
 from distillery_operator.explanation import Explanation, explained, text, untouched
+from distillery_operator.job_pass import Words
 from distillery_operator.names import JOB, MODEL
 from distillery_operator.planning import plan_object
 from job_world import NAMESPACE, JobWorld
@@ -10,7 +11,7 @@ from model_world import ModelWorld
 def explain(world: JobWorld | ModelWorld) -> Explanation:
     kind, name = (MODEL, "served") if isinstance(world, ModelWorld) else (JOB, "small")
     obj = world.store.get(kind, (NAMESPACE, name))
-    return explained(obj, plan_object(kind, obj, world.store, world.settings, world.now, {}, {}, {}), world.now)
+    return explained(obj, plan_object(kind, obj, world.store, world.settings, world.now, {}, {}, Words()), world.now)
 
 
 def to_train() -> JobWorld:

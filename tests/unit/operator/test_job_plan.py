@@ -254,6 +254,10 @@ def test_a_job_that_gets_no_pod_says_where_the_reason_stands():
     world.settle()
     assert world.condition("Reconciling")[1] == "NoPod"
     assert "kubectl describe job small-12345678-preflight-1" in world.condition("Ready")[2]
+    words = 'Error creating: pods "small-12345678-preflight-1-*" is forbidden: exceeded quota: small'
+    world.words.pods["small-12345678-preflight-1"] = words
+    world.settle()
+    assert words in world.condition("Ready")[2]
 
 
 def test_the_student_is_compared_with_what_serves():

@@ -52,7 +52,7 @@ def test_the_queue_s_own_words_say_why_a_stage_waits():
     world.hold_in_queue()
     world.settle()
     assert world.condition("Ready")[2].endswith("see: kubectl get workloads")
-    world.queue_words["small-12345678-preflight-1"] = "insufficient unused quota for cpu in flavor default"
+    world.words.queue["small-12345678-preflight-1"] = "insufficient unused quota for cpu in flavor default"
     world.settle()
     for kind in ("Ready", "Reconciling", "Suspended", "Validated"):
         assert world.condition(kind)[2].endswith("insufficient unused quota for cpu in flavor default")

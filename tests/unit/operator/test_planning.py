@@ -4,6 +4,7 @@ import copy
 from typing import Any
 
 from distillery_operator.cluster import Cluster
+from distillery_operator.job_pass import Words
 from distillery_operator.names import JOB, MODEL, Kind
 from distillery_operator.operator import Operator
 from distillery_operator.planning import plan_object
@@ -16,7 +17,7 @@ from test_job_plan import run_of, to_stage
 
 
 def plan(kind: Kind, world: JobWorld | ModelWorld, obj: dict[str, Any]) -> Plan:
-    return plan_object(kind, obj, world.store, SETTINGS, world.now, {}, {}, {})
+    return plan_object(kind, obj, world.store, SETTINGS, world.now, {}, {}, Words())
 
 
 def unreadable(obj: dict[str, Any], **fields: Any) -> dict[str, Any]:
