@@ -6,12 +6,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
+from api import kubectl
+from chart_render import NAMESPACE, RELEASE
+from controlplane import ControlPlane
 from fault import UNDISTURBED, Length
 from kubernetes import config
 from operator_process import control_plane, operator_account
 from players import Nodes, Observer
 from proxy import Upstream
 from scenario import Arena, Outcome, run
+from tools import ensure_tools
 
 
 @contextmanager
@@ -24,7 +28,7 @@ def arena(folder: Path, outage: float) -> Iterator[Arena]:
         api.rest_client.pool_manager.connection_pool_kw["maxsize"] = 64
         cluster = yaml.safe_load(plane.kubeconfig.read_text())["clusters"][0]["cluster"]
         authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
-        account = operator_account(plane, folder)
+        account = account_of(plane, folder)
         with (
             Upstream(cluster["server"], authority) as upstream,
             Nodes(api) as nodes,
@@ -33,6 +37,15 @@ def arena(folder: Path, outage: float) -> Iterator[Arena]:
             yield Arena(api, upstream, account, folder, nodes, observer, outage)
     finally:
         plane.stop()
+
+
+def account_of(plane: ControlPlane, folder: Path) -> Path:
+    """The chart's account, and more: its Role names one Lease, and here each run has one, which goes with the run."""
+    account, create = operator_account(plane, folder), (ensure_tools(), plane.kubeconfig, "create")
+    role, verbs, user = "leases-of-runs", "get,create,patch", f"{NAMESPACE}:{RELEASE}"
+    kubectl(*create, "clusterrole", role, f"--verb={verbs}", "--resource=leases.coordination.k8s.io")
+    kubectl(*create, "clusterrolebinding", role, f"--clusterrole={role}", f"--serviceaccount={user}")
+    return account
 
 
 def undisturbed(arena: Arena) -> Outcome:

@@ -2,27 +2,15 @@
 
 import asyncio
 import json
+import signal
 from collections.abc import Awaitable, Callable, Iterable
 
-from fault import ALONGSIDE, AT_EVENTS, AT_READS, AT_WRITES, Fault
+from fault import Fault
 from proxy import Answer, Call, Disturbance, DroppedError, Forward
 from world import World
 
 FOREVER = 600.0  # seconds; longer than any patience of the operator
 CHILDREN = ("job", "pod", "deployment", "service", "autoscaler")
-
-
-def disturbance(fault: Fault, world: World) -> Disturbance:
-    """The fault, ready to happen."""
-    if fault.kind in AT_WRITES:
-        return AtWrite(fault, world)
-    if fault.kind in AT_EVENTS:
-        return AtEvent(fault, world)
-    if fault.kind in AT_READS:
-        return AtRead(fault, world)
-    if fault.kind in ALONGSIDE:
-        return Alongside(fault, world)
-    return Reachable(fault, world)
 
 
 class Reachable(Disturbance):
@@ -33,7 +21,7 @@ class Reachable(Disturbance):
         self.fault, self.world, self.random = fault, world, fault.random
         self.fired = fault.point == 0
 
-    async def reach(self) -> None:
+    async def reach(self, by: str) -> None:
         while self.world.frozen or self.world.silent:  # noqa: ASYNC110 - set from other threads
             await asyncio.sleep(0.05)
         if self.world.cut:
@@ -81,13 +69,13 @@ def refusal(code: int, reason: str, **headers: str) -> Answer:
 
 
 async def kill_before(fault: AtWrite, call: Call, forward: Forward) -> Answer:
-    fault.world.kill()
+    fault.world.signal(call.by, signal.SIGKILL)
     raise DroppedError
 
 
 async def kill_after(fault: AtWrite, call: Call, forward: Forward) -> Answer:
     await forward()
-    fault.world.kill()
+    fault.world.signal(call.by, signal.SIGKILL)
     raise DroppedError
 
 
@@ -156,7 +144,7 @@ async def cut(fault: AtWrite, call: Call, forward: Forward) -> Answer:
 
 async def silence(fault: AtWrite, call: Call, forward: Forward) -> Answer:
     fault.world.fall_silent()
-    await fault.reach()
+    await fault.reach(call.by)
     return await forward()
 
 
@@ -240,7 +228,7 @@ class Alongside(Reachable):
         if number == self.fault.point:
             self.fired = True
             if self.fault.kind == "two-operators-and-kill":
-                self.world.kill()
+                self.world.signal(call.by, signal.SIGKILL)
         return await forward()
 
     async def event(self, number: int, stream: int, line: bytes) -> Iterable[bytes]:

@@ -15,10 +15,14 @@ AT_EVENTS = (
     "drop-event", "delay-event", "duplicate-event", "reorder-event", "break-watch", "tear-event", "gone", "deaf-watch",
 )  # fmt: skip
 AT_READS = ("read-error", "read-reset")
-ALONGSIDE = ("two-operators", "two-operators-and-kill")
+ALONGSIDE = ("two-operators", "two-operators-and-kill")  # without a Lease
+WITH_LEASE = (
+    "leader-kill-before", "leader-kill-after", "leader-late", "leader-term",
+    "leader-freeze", "leader-cut", "leader-silence", "lease-error", "lease-lost", "lease-deleted",
+)  # fmt: skip
 # Writes after which there is such a child to delete; Jobs and pods are there from the first ones on.
 FIRST_POINT = {"delete-deployment": 30, "delete-service": 30, "delete-autoscaler": 30}
-KINDS = AT_WRITES + AT_EVENTS + AT_READS + ALONGSIDE
+KINDS = AT_WRITES + AT_EVENTS + AT_READS + ALONGSIDE + WITH_LEASE
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 import asyncio
 import itertools
+import json
 import re
 import ssl
 import threading
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 from aiohttp import web
+from journal import Tally
 from yarl import URL
 
 T = TypeVar("T")
@@ -41,8 +42,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class Call:
-    """A request of the operator."""
+    """A request of an operator."""
 
+    by: str  # which process of which operator
     method: str
     path: str
     query: str
@@ -55,25 +57,17 @@ class Call:
         return self.method in WRITES
 
     @property
+    def leases(self) -> bool:
+        """Whether it is about who leads."""
+        return "/leases" in self.path
+
+    @property
     def watches(self) -> bool:
         """Whether the answer is a stream of events."""
         return "watch=" in self.query
 
     def __str__(self) -> str:
         return f"{self.method} {self.path.removeprefix('/apis/').removeprefix('/api/')}"
-
-
-@dataclass
-class Written:
-    """A line of the journal: a write, and what became of it."""
-
-    number: int
-    at: float  # seconds since the run began
-    call: str
-    fate: str = "in flight"
-
-    def __str__(self) -> str:
-        return f"{self.number:4d} {self.at:7.2f} s  {self.call}: {self.fate}"
 
 
 Forward = Callable[[], Awaitable[Answer]]
@@ -95,12 +89,16 @@ class Disturbance:
         """Answer a read; raises DroppedError."""
         return await forward()
 
+    async def lease(self, call: Call, forward: Forward) -> Answer:
+        """Answer a read of the Lease, or a write to it; raises DroppedError."""
+        return await forward()
+
     async def event(self, number: int, stream: int, line: bytes) -> Iterable[bytes]:
         """What the operator sees of an event; raises DroppedError."""
         return (line,)
 
-    async def reach(self) -> None:
-        """Before any request and any event; raises DroppedError while the operator is cut off."""
+    async def reach(self, by: str) -> None:
+        """Before any request and any event of a process; raises DroppedError while it is cut off."""
 
 
 class Upstream:
@@ -144,9 +142,12 @@ class Upstream:
 
 
 class Proxy:
-    """Plain HTTP on a port of 127.0.0.1. Several proxies may share a disturbance and a journal."""
+    """Plain HTTP on a port of 127.0.0.1, where each path begins with the process that calls.
 
-    def __init__(self, upstream: Upstream, namespace: str, disturbance: Disturbance, tally: "Tally") -> None:
+    Several proxies may share a disturbance and a journal.
+    """
+
+    def __init__(self, upstream: Upstream, namespace: str, disturbance: Disturbance, tally: Tally) -> None:
         self.upstream, self.namespace, self.disturbance, self.tally = upstream, namespace, disturbance, tally
         self._streams = itertools.count()
         self._watching: dict[int, web.BaseRequest] = {}
@@ -175,21 +176,32 @@ class Proxy:
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP}
-        call = Call(request.method, *request.raw_path.partition("?")[::2], headers, await request.read())
+        path, _, query = request.raw_path.partition("?")
+        _, by, path = path.split("/", 2)
+        call = Call(by, request.method, f"/{path}", query, headers, await request.read())
         try:
-            await self.disturbance.reach()
+            await self.disturbance.reach(by)
             if call.watches:
                 return await self._watch(request, call)
-            answer = await (self._write(call) if call.writes else self._read(call))
+            answer = await self._answer(call)
         except (DroppedError, aiohttp.ClientConnectionError):
             abort(request)
             return web.Response(status=502)
         return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
 
+    async def _answer(self, call: Call) -> Answer:
+        if call.leases:
+            return await self.disturbance.lease(call, lambda: self._forward_lease(call))
+        return await (self._write(call) if call.writes else self._read(call))
+
+    async def _forward_lease(self, call: Call) -> Answer:
+        answer = await self._forward(call)
+        if call.writes and answer.status in (200, 201):
+            self.tally.led_by(json.loads(answer.body)["spec"]["holderIdentity"])
+        return answer
+
     async def _write(self, call: Call) -> Answer:
-        entry = self.tally.write(str(call))
-        if entry is None:
-            return await self._forward(call)
+        entry = self.tally.write(call.by, str(call))
         answered: list[int] = []
 
         async def forward() -> Answer:
@@ -240,50 +252,17 @@ class Proxy:
             response = web.StreamResponse(status=upstream.status, headers=kept(upstream.headers))
             await response.prepare(request)
             async for line in upstream.content:
-                for told in await self._told(number, line):
+                for told in await self._told(call.by, number, line):
                     await response.write(told)
                 if number in self.disturbance.ended:
                     raise DroppedError
         return response
 
-    async def _told(self, stream: int, line: bytes) -> Iterable[bytes]:
-        await self.disturbance.reach()
+    async def _told(self, by: str, stream: int, line: bytes) -> Iterable[bytes]:
+        await self.disturbance.reach(by)
         if b'"type":"BOOKMARK"' in line[:40]:
             return (line,)
         return await self.disturbance.event(self.tally.event(), stream, line)
-
-
-class Tally:
-    """Counts of one run, over all its operators; `uncounted` writes pass by, undisturbed."""
-
-    def __init__(self, uncounted: Iterable[str] = ("/leases",)) -> None:
-        self._began = time.monotonic()
-        self._uncounted = tuple(uncounted)
-        self.writes: list[Written] = []
-        self.events = self.reads = 0
-
-    def write(self, call: str) -> Written | None:
-        """A line of the journal for it."""
-        if any(word in call for word in self._uncounted):
-            return None
-        entry = Written(len(self.writes) + 1, time.monotonic() - self._began, call)
-        self.writes.append(entry)
-        return entry
-
-    def event(self) -> int:
-        """The number of this event."""
-        self.events += 1
-        return self.events
-
-    def read(self) -> int:
-        """The number of this read."""
-        self.reads += 1
-        return self.reads
-
-    @property
-    def quiet_for(self) -> float:
-        """Seconds since the last write."""
-        return time.monotonic() - self._began - (self.writes[-1].at if self.writes else 0.0)
 
 
 def abort(request: web.BaseRequest) -> None:

@@ -1,9 +1,5 @@
 """One run: two jobs one after the other, one fault, and what is to hold in the end."""
 
-import contextlib
-import itertools
-import socket
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -12,20 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-from disturbances import disturbance
+from disturbances import Alongside, AtEvent, AtRead, AtWrite, Reachable
 from end_state import State, difference, end_state, essence, traces, without_attempts
-from fault import ALONGSIDE, Fault
+from fault import ALONGSIDE, AT_EVENTS, AT_READS, AT_WRITES, WITH_LEASE, Fault
+from journal import Tally
 from kubernetes import client
 from namespaces import Namespace, new_namespace
-from operator_process import OperatorProcess
 from players import ARTIFACTS, Nodes, Observer
-from proxy import Proxy, Tally, Upstream
-from world import MODELS, World
+from proxy import Disturbance, Proxy, Upstream
+from succession import Succession
+from supervised import Supervised
+from world import LEASE, MODELS, World
 
 PATIENCE = 180.0  # seconds for a whole run, outages aside; bounds a hang
 QUIET = 5.0  # seconds without a write before a run counts as settled: a full resync takes 4
-HEALTH_PORTS = itertools.count(20000)  # below those that the kernel hands out
 
 # A stage may have to run once more: its Job, its pod or the object was taken away before the result was stored.
 MAY_REPEAT_ONE = ("delete-job", "delete-pod", "vanish", "restore-job-status", "restore-all-status")
@@ -33,6 +29,11 @@ MAY_REPEAT_ONE = ("delete-job", "delete-pod", "vanish", "restore-job-status", "r
 RUNS_AGAIN = ("restore-job", "restore-model", "restore-all")
 # The operator may end, and be started anew as the kubelet would, when it cannot reach the API server.
 MAY_EXIT = ("cut", "silence", "read-error", "read-reset", "gone", "break-watch", "tear-event")
+# With what code the operator that led has to end; under any other fault it may only be killed.
+HAS_TO_EXIT = {
+    "leader-kill-before": -9, "leader-kill-after": -9, "leader-late": -9, "leader-term": 0,
+    "leader-freeze": 1, "leader-cut": 1, "leader-silence": 1, "lease-error": 1, "lease-lost": 1,
+}  # fmt: skip
 
 
 @dataclass
@@ -63,7 +64,7 @@ class Outcome:
 
     def report(self) -> str:
         """Everything that is needed to understand the run and to repeat it."""
-        writes = "\n".join(map(str, self.tally.writes))
+        writes = "\n".join(map(str, self.tally.lines))
         violations = "\n".join(self.violations)
         return (
             f"fault {self.fault} (run it again: make faults FAULT={self.fault})\n{violations}\n"
@@ -71,74 +72,32 @@ class Outcome:
         )
 
 
-def health_port() -> int:
-    """The next port that is free on every address: another run of the harness may hold the first ones."""
-    for port in HEALTH_PORTS:
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("", port))
-            return port
-    raise AssertionError("unreachable: the ports are counted without end")
-
-
-class Supervised(OperatorProcess):
-    """An operator that is started again whenever it ends, as the kubelet would."""
-
-    def __init__(self, kubeconfig: Path, folder: Path) -> None:
-        super().__init__(kubeconfig, folder)
-        self.settings |= {"healthPort": health_port(), "metricsPort": 0, "resyncSeconds": 0.5}
-        self.exits: list[int] = []
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> "Supervised":
-        self.start()
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self.sigkill()
-        self._thread.join(20)
-
-    def sigkill(self) -> None:
-        """End the process between two instructions."""
-        if self.process is not None:
-            self.process.kill()
-
-    def _watch(self) -> None:
-        while self.process is not None:
-            code = self.process.wait()
-            if self._over.is_set():
-                return
-            self.exits.append(code)
-            self.start()
-
-
 def run(arena: Arena, fault: Fault, undisturbed: State | None) -> Outcome:
     """Run the two jobs with the fault, and judge against the end of the undisturbed run."""
     began, outcome = time.monotonic(), Outcome(fault)
     namespace = new_namespace(arena.api, "f")
     folder = arena.folder / namespace.name
-    operators: list[Supervised] = []
-    world = World(namespace, arena.outage)
+    world = World(namespace, arena.outage, outcome.tally)
     disturbed = disturbance(fault, world)
     try:
         with ExitStack() as stack:
-            for number in range(2 if fault.kind in ALONGSIDE else 1):
-                proxy = stack.enter_context(Proxy(arena.upstream, namespace.name, disturbed, outcome.tally))
-                operators.append(operator_behind(proxy, arena.account, folder / str(number)))
-            world.abort_watches, world.kill = proxy.abort_watches, operators[0].sigkill
-            for operator in operators:
+            lease = f"{namespace.name}/{LEASE}" if fault.kind in WITH_LEASE else None
+            proxies = [Proxy(arena.upstream, namespace.name, disturbed, outcome.tally) for _ in range(players(fault))]
+            world.operators = [
+                Supervised(number, stack.enter_context(proxy), arena.account, folder / str(number), lease)
+                for number, proxy in enumerate(proxies)
+            ]
+            for operator in world.operators:
                 stack.enter_context(operator)
             with judged(outcome, world):
                 play(namespace, outcome.tally, world, PATIENCE + arena.outage)
                 outcome.state = end_state(namespace, world.restored)
-        outcome.exits = [code for operator in operators for code in operator.exits]
+        outcome.exits = [code for operator in world.operators for code in operator.exits]
         if outcome.void is None and not disturbed.fired:
             outcome.void = "the run has no such point"
         if outcome.void is None and not outcome.violations:
             outcome.violations = violations(arena, outcome, namespace.name, undisturbed)
-        outcome.log = "".join(operator.log.read_text()[-6000:] for operator in operators)
+        outcome.log = "".join(operator.log.read_text()[-6000:] for operator in world.operators)
     finally:
         namespace.core.delete_namespace(namespace.name)
         arena.observer.forget(namespace.name)
@@ -146,15 +105,17 @@ def run(arena: Arena, fault: Fault, undisturbed: State | None) -> Outcome:
     return outcome
 
 
-def operator_behind(proxy: Proxy, account: Path, folder: Path) -> Supervised:
-    """An operator whose API server is the proxy."""
-    folder.mkdir(parents=True)
-    content = yaml.safe_load(account.read_text())
-    for cluster in content["clusters"]:
-        cluster["cluster"] = {"server": f"http://127.0.0.1:{proxy.port}"}
-    path = folder / "kubeconfig"
-    path.write_text(yaml.safe_dump(content))
-    return Supervised(path, folder)
+def players(fault: Fault) -> int:
+    """How many operators there are."""
+    return 2 if fault.kind in ALONGSIDE + WITH_LEASE else 1
+
+
+def disturbance(fault: Fault, world: World) -> Disturbance:
+    """The fault, ready to happen."""
+    made: dict[tuple[str, ...], type[Reachable]] = {
+        AT_WRITES: AtWrite, AT_EVENTS: AtEvent, AT_READS: AtRead, ALONGSIDE: Alongside, WITH_LEASE: Succession,
+    }  # fmt: skip
+    return next((made[kinds] for kinds in made if fault.kind in kinds), Reachable)(fault, world)
 
 
 class VoidError(Exception):
@@ -196,7 +157,7 @@ def play(namespace: Namespace, tally: Tally, world: World, seconds: float) -> No
     namespace.job("second")
     until("the second student serves", lambda: serves(namespace, "second") and over(namespace))
     until("one Deployment is left", lambda: len(namespace.apps.list_namespaced_deployment(namespace.name).items) == 1)
-    until("the operator writes nothing more", lambda: tally.quiet_for > QUIET)
+    until("the fault is over, and nothing more is written", lambda: not world.under_way and tally.quiet_for > QUIET)
     if not (serves(namespace, "second") and over(namespace)):
         raise StuckError(f"it settled elsewhere\n{situation(namespace)}")
 
@@ -246,9 +207,11 @@ def violations(arena: Arena, outcome: Outcome, namespace: str, undisturbed: Stat
     """What does not hold."""
     kind = outcome.fault.kind
     found = [*arena.observer.overlaps[namespace], *traces(outcome.state), *repeated(arena, kind, namespace)]
-    wrong = [code for code in outcome.exits if code != -9]
+    wrong = [code for code in outcome.exits if code != HAS_TO_EXIT.get(kind, -9)]
     if wrong and kind not in MAY_EXIT:
         found.append(f"the operator ended by itself: {wrong}")
+    if kind in WITH_LEASE:
+        found += [f"{w.holder or 'nobody'} held the Lease: {w}" for w in outcome.tally.trespasses()]
     if undisturbed is None:
         return found
     view: Callable[[State], State] = lambda state: state  # noqa: E731

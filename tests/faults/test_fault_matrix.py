@@ -6,6 +6,7 @@ import pytest
 from arena import length_of
 from conftest import SHORTEST
 from fault import KINDS, Fault, Length, matrix, sample
+from journal import Tally
 from scenario import Outcome
 
 
@@ -28,6 +29,20 @@ def test_a_matrix_holds_every_kind_at_every_point_once_and_a_sample_every_kind()
     assert {fault.point for fault in faults if fault.kind == "kill-after"} == {1, 2, 3}
     assert [fault.kind for fault in sample(SHORTEST, 1)] == list(KINDS)
     assert sample(SHORTEST, 1) != sample(SHORTEST, 2)
+
+
+def test_a_write_counts_as_a_trespass_unless_its_process_holds_the_lease():
+    tally = Tally()
+    tally.write("0-1", "before anybody led")
+    tally.led_by("0-1")
+    tally.write("0-1", "as the leader")
+    tally.led_by("1-1")
+    tally.write("0-1", "after another took over")
+    tally.write("0-2", "under a new name, without the Lease")
+    tally.write("1-1", "as the next leader")
+    tally.led_by("")
+    tally.write("1-1", "after it gave the Lease back")
+    assert [entry.number for entry in tally.trespasses()] == [1, 3, 4, 6]
 
 
 def test_a_fault_is_found_again_by_its_name():

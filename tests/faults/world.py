@@ -2,24 +2,32 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from journal import Tally
 from kubernetes import client
 from namespaces import GROUP, VERSION, Namespace
+from supervised import Supervised
 from waiting import eventually
 
 JOBS, MODELS = "distillationjobs", "distilledmodels"
+LEASE = "distillery"  # its name, in the namespace of each run
 PARENTS = {"job": (JOBS,), "model": (MODELS,), "all": (MODELS, JOBS)}
 
 
-class World:
-    """The namespace of a run as others see it, and whether the operator reaches the API server."""
+def operator_of(identity: str) -> int:
+    """The number of the operator that the process belongs to."""
+    return int(identity.partition("-")[0])
 
-    def __init__(self, namespace: Namespace, outage: float) -> None:
-        self.namespace = namespace
-        self.kill: Callable[[], None]  # the operator, between two instructions
-        self.abort_watches: Callable[[], None]
+
+class World:
+    """The namespace of a run as others see it, its operators, and whether they reach the API server."""
+
+    def __init__(self, namespace: Namespace, outage: float, tally: Tally) -> None:
+        self.namespace, self.tally = namespace, tally
+        self.operators: Sequence[Supervised] = ()
+        self.under_way = False  # the fault, which began and is not over
         self.void: str | None = None  # why the fault cannot happen at its point
         self.frozen = False
         self.vanishing: tuple[str, str] | None = None  # path of the collection, name
@@ -37,10 +45,19 @@ class World:
         """Whether nothing is answered."""
         return time.monotonic() < self._silent_until
 
+    def operator(self, identity: str) -> Supervised:
+        """The operator that the process belongs to."""
+        return self.operators[operator_of(identity)]
+
+    def signal(self, identity: str, number: int) -> None:
+        """Send it to the process."""
+        self.operator(identity).send(number)
+
     def cut_off(self) -> None:
         """End every connection, and refuse new ones for a while."""
         self._cut_until = time.monotonic() + self._outage
-        self.abort_watches()
+        for operator in self.operators:
+            operator.proxy.abort_watches()
 
     def fall_silent(self) -> None:
         """Answer nothing for a while."""
@@ -62,6 +79,11 @@ class World:
             with contextlib.suppress(client.ApiException):  # it went meanwhile
                 removing(item.metadata.name, space.name, propagation_policy="Background")
         return bool(items)
+
+    def delete_lease(self) -> None:
+        """As `kubectl delete` would."""
+        api = client.CoordinationV1Api(self.namespace.core.api_client)
+        api.delete_namespaced_lease(LEASE, self.namespace.name)
 
     def vanish(self, path: str) -> None:
         """Delete what is to vanish, if the path is that of its collection."""
