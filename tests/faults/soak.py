@@ -1,15 +1,18 @@
 """The whole matrix, or as much of it as the time allows: progress on stderr, one JSON object as the last line.
 
 python tests/faults/soak.py --minutes 40 --output docs/soak/faults.json
+
+Goes on where the output stopped, while the code that it is about has not changed since.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -20,6 +23,8 @@ from fault import KINDS, Fault, Length, matrix
 from scenario import Arena, Outcome, run
 
 OUTAGE = 60.0  # seconds that an operator is cut off
+ROOT = Path(__file__).parents[2]
+CODE = ("operator/distillery_operator", "crds/distillery_api", "tests/faults", "tests/builders")
 
 
 def outcomes(arena: Arena, faults: Sequence[Fault], wanted: Any, side_by_side: int, until: float) -> Iterator[Outcome]:
@@ -36,22 +41,45 @@ def outcomes(arena: Arena, faults: Sequence[Fault], wanted: Any, side_by_side: i
             yield from (future.result() for future in done)
 
 
-def summary(length: Length, planned: int, results: Sequence[Outcome], seconds: float) -> dict[str, Any]:
-    """Counts by kind; every violation by the name of its fault."""
-    kinds: dict[str, Counter[str]] = defaultdict(Counter)
-    for outcome in results:
-        word = "violations" if outcome.violations else "void" if outcome.void else "passed"
-        kinds[outcome.fault.kind][word] += 1
-    happened = [outcome for outcome in results if outcome.void is None]
+def code() -> str:
+    """Digest of the operator and of what disturbs it."""
+    digest = hashlib.sha256()
+    for path in sorted(path for folder in CODE for path in (ROOT / folder).rglob("*.py")):
+        digest.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def nothing(length: Length, planned: int) -> dict[str, Any]:
+    """The result before the first run."""
     return {
-        "points": {"writes": length.writes, "events": length.events, "reads": length.reads},
-        "planned": planned, "ran": len(results), "faults": len(happened),
-        "violations": sorted(str(outcome.fault) for outcome in results if outcome.violations),
-        "restarts": sum(len(outcome.exits) for outcome in results),
-        "writes": sum(len(outcome.tally.writes) for outcome in results),
-        "kinds": {kind: dict(sorted(kinds[kind].items())) for kind in KINDS if kinds[kind]},
-        "outage_seconds": OUTAGE, "seconds": round(seconds), "cpus": os.cpu_count(),
+        "code": code(), "points": {"writes": length.writes, "events": length.events, "reads": length.reads},
+        "planned": planned, "ran": 0, "faults": 0, "violations": [], "restarts": 0, "writes": 0, "kinds": {},
+        "outage_seconds": OUTAGE, "seconds": 0, "cpus": os.cpu_count(),
     }  # fmt: skip
+
+
+def earlier(output: Path | None, seeds: int) -> dict[str, Any] | None:
+    """What an earlier run of the same code and matrix left there."""
+    if output is None or not output.exists():
+        return None
+    found: dict[str, Any] = json.loads(output.read_text())
+    same = found.get("code") == code() and found["planned"] == len(matrix(Length(**found["points"]), seeds))
+    return found if same else None
+
+
+def added(found: dict[str, Any], outcome: Outcome) -> dict[str, Any]:
+    """The result with one more run: counts by kind, every violation by the name of its fault."""
+    word = "violations" if outcome.violations else "void" if outcome.void else "passed"
+    kinds = {kind: Counter(counts) for kind, counts in found["kinds"].items()}
+    kinds.setdefault(outcome.fault.kind, Counter())[word] += 1
+    return found | {
+        "ran": found["ran"] + 1,
+        "faults": found["faults"] + (outcome.void is None),
+        "violations": sorted([*found["violations"], *([str(outcome.fault)] if outcome.violations else [])]),
+        "restarts": found["restarts"] + len(outcome.exits),
+        "writes": found["writes"] + len(outcome.tally.writes),
+        "kinds": {kind: dict(sorted(kinds[kind].items())) for kind in KINDS if kind in kinds},
+    }
 
 
 def main() -> int:
@@ -62,19 +90,20 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1, help="times that each kind happens at each point")
     parser.add_argument("--output", type=Path, help="write the JSON object here, too")
     options = parser.parse_args()
-    began, results = time.monotonic(), []
+    began, found = time.monotonic(), earlier(options.output, options.seeds)
     with (
         tempfile.TemporaryDirectory(prefix="distillery-faults-") as folder,
         arenas.arena(Path(folder), OUTAGE) as arena,
     ):
         undisturbed = arenas.undisturbed(arena)
-        length = arenas.length_of(undisturbed)
-        faults = matrix(length, options.seeds)
+        if found is None:
+            length = arenas.length_of(undisturbed)
+            found = nothing(length, len(matrix(length, options.seeds)))
+        spent, left = found["seconds"], matrix(Length(**found["points"]), options.seeds)[found["ran"] :]
         until = began + options.minutes * 60
-        for outcome in outcomes(arena, faults, undisturbed.state, options.side_by_side, until):
-            results.append(outcome)
-            tell(outcome, len(results), len(faults))
-    found = summary(length, len(faults), results, time.monotonic() - began)
+        for outcome in outcomes(arena, left, undisturbed.state, options.side_by_side, until):
+            found = added(found, outcome) | {"seconds": spent + round(time.monotonic() - began)}
+            tell(outcome, found["ran"], found["planned"])
     if options.output:
         options.output.write_text(json.dumps(found, indent=1) + "\n")
     print(json.dumps(found))
