@@ -51,6 +51,11 @@ class Namespace:
         conditions = self.get(plural, name).get("status", {}).get("conditions", [])
         return next((c for c in conditions if c["type"] == kind), {})
 
+    def stage(self, name: str, stage: str) -> dict[str, Any]:
+        """What the status of a DistillationJob says of a stage; nothing before its first pass."""
+        stages = self.get("distillationjobs", name).get("status", {}).get("stages", [])
+        return next((each for each in stages if each["name"] == stage), {})
+
     def job_names(self) -> list[str]:
         return sorted(job.metadata.name for job in self.batch.list_namespaced_job(self.name).items)
 

@@ -13,11 +13,6 @@ from waiting import eventually
 JOBS = "distillationjobs"
 
 
-def stage_of(namespace: Namespace, name: str, stage: str) -> dict[str, object]:
-    stages = namespace.get(JOBS, name).get("status", {}).get("stages", [])
-    return next((s for s in stages if s["name"] == stage), {})
-
-
 def suspended(namespace: Namespace, name: str) -> bool:
     return namespace.condition(JOBS, name, "Suspended").get("status") == "True"
 
@@ -28,16 +23,16 @@ def test_a_suspended_job_ends_its_pods_and_goes_on_when_it_is_resumed(
 ):
     kubelet.hold.add(stage)
     namespace.job("paused")
-    eventually(lambda: stage_of(namespace, "paused", stage).get("state"), lambda state: state == "Running")
+    eventually(lambda: namespace.stage("paused", stage).get("state"), lambda state: state == "Running")
     namespace.patch(JOBS, "paused", {"suspend": True})
     eventually(lambda: suspended(namespace, "paused"), bool)
     assert not [name for name in namespace.job_names() if f"-{stage}-" in name]
-    assert stage_of(namespace, "paused", stage)["state"] == "Suspended"
+    assert namespace.stage("paused", stage)["state"] == "Suspended"
     kubelet.hold.clear()
     namespace.patch(JOBS, "paused", {"suspend": False})
     assert namespace.ended("paused")["status"]["verdict"]["result"] == "Pass"
-    assert stage_of(namespace, "paused", stage)["attempt"] == 2
-    assert "retries" not in stage_of(namespace, "paused", stage)
+    assert namespace.stage("paused", stage)["attempt"] == 2
+    assert "retries" not in namespace.stage("paused", stage)
 
 
 def test_a_job_of_another_controller_is_left_alone(operator: OperatorProcess, kubelet: Kubelet, namespace: Namespace):
@@ -53,20 +48,20 @@ def test_evictions_use_no_retries_and_crashes_do(operator: OperatorProcess, kube
     kubelet.crashes["train"] = [{"code": 143, "taken": "EvictionByEvictionAPI"}] * 2 + [{"code": 1}]
     namespace.job("taken", stages={"train": {"retries": {"infrastructure": 1}}})
     assert namespace.ended("taken")["status"]["verdict"]["result"] == "Pass"
-    assert stage_of(namespace, "taken", "train")["retries"]["infrastructure"] == 1
-    assert stage_of(namespace, "taken", "train")["attempt"] == 1
+    assert namespace.stage("taken", "train")["retries"]["infrastructure"] == 1
+    assert namespace.stage("taken", "train")["attempt"] == 1
 
 
 def test_a_pod_that_somebody_deletes_uses_no_retry(operator: OperatorProcess, kubelet: Kubelet, namespace: Namespace):
     kubelet.hold.add("train")
     namespace.job("deleted", stages={"train": {"retries": {"infrastructure": 0}}})
-    eventually(lambda: stage_of(namespace, "deleted", "train").get("state"), lambda state: state == "Running")
+    eventually(lambda: namespace.stage("deleted", "train").get("state"), lambda state: state == "Running")
     (pod,) = namespace.core.list_namespaced_pod(namespace.name, label_selector="distillery.dev/stage=train").items
     namespace.core.delete_namespaced_pod(pod.metadata.name, namespace.name)
     kubelet.hold.clear()
     assert namespace.ended("deleted")["status"]["verdict"]["result"] == "Pass"
-    assert stage_of(namespace, "deleted", "train")["attempt"] == 1
-    assert "retries" not in stage_of(namespace, "deleted", "train")
+    assert namespace.stage("deleted", "train")["attempt"] == 1
+    assert "retries" not in namespace.stage("deleted", "train")
 
 
 def test_out_of_memory_is_retried_by_its_own_budget_and_then_names_the_limit(
@@ -79,7 +74,7 @@ def test_out_of_memory_is_retried_by_its_own_budget_and_then_names_the_limit(
     ready = namespace.condition(JOBS, "large", "Ready")
     assert ready["reason"] == "OutOfMemory"
     assert "raise stages.train.resources.limits.memory, which is 2Gi" in ready["message"]
-    assert stage_of(namespace, "large", "train")["attempt"] == 2
+    assert namespace.stage("large", "train")["attempt"] == 2
 
 
 def test_a_stage_that_runs_too_long_is_stopped(operator: OperatorProcess, kubelet: Kubelet, namespace: Namespace):
