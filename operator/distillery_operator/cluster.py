@@ -1,5 +1,6 @@
 """The one place that calls the Kubernetes API, through `kubernetes.aio`, with a deadline on every call."""
 
+import asyncio
 import json
 import logging
 import math
@@ -125,8 +126,10 @@ class Cluster:
                 header_params={"Accept": "application/json", "Content-Type": content_type},
                 auth_settings=["BearerToken"],
             )  # fmt: skip
-            response = await self._client.call_api(*request, _request_timeout=limit)
-            status, data = response.status, await response.read()
+            # Not the client's own timeout: it swallows a cancellation that comes in the same turn of the event loop.
+            async with asyncio.timeout(limit):
+                response = await self._client.call_api(*request)
+                status, data = response.status, await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ApiError(0, "Unreachable", f"{type(error).__name__}: {error}") from error
         finally:

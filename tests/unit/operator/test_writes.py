@@ -62,6 +62,18 @@ async def test_a_write_ends_with_the_term(cluster: Cluster) -> None:
     assert time.monotonic() - ends < 1
 
 
+async def test_a_worker_that_is_cancelled_when_its_write_times_out_ends(cluster: Cluster, server: Server) -> None:
+    ends = time.monotonic() + 0.3
+    cluster.may_write = lambda: ends - time.monotonic()
+    write = asyncio.create_task(cluster.create(BATCH_JOB, BODY))
+    while not server.calls:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    asyncio.get_running_loop().call_at(ends - 0.01, write.cancel)
+    time.sleep(ends + 0.1 - time.monotonic())  # noqa: ASYNC251 - so that both fall in one turn of the loop
+    await asyncio.wait([write])
+    assert write.cancelled()
+
+
 async def test_after_the_term_no_write_leaves(cluster: Cluster, server: Server) -> None:
     cluster.may_write = lambda: 0.0
     for write in (
