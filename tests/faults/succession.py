@@ -20,6 +20,7 @@ class Succession(Reachable):
         super().__init__(fault, world)
         self._apart: int | None = None  # the operator that does not reach the API server, or its Lease there
         self._after: asyncio.Task[None] | None = None
+        self.looked: set[str] = set()  # processes that have read the Lease
 
     async def reach(self, by: str) -> None:
         while self.fault.kind == "leader-silence" and self.apart(by):  # noqa: ASYNC110
@@ -31,6 +32,8 @@ class Succession(Reachable):
         if self.fault.kind == "lease-error" and self.apart(call.by):
             return refusal(500, "InternalError")
         answer = await forward()
+        if not call.writes:
+            self.looked.add(call.by)
         if self.fault.kind == "lease-lost" and self.apart(call.by) and call.writes:
             raise DroppedError
         return answer
@@ -137,7 +140,10 @@ async def lose_lease(fault: Succession, call: Call, forward: Forward) -> Answer:
 
 
 async def delete_lease(fault: Succession, call: Call, forward: Forward) -> Answer:
-    """Whoever leads makes it anew, and goes on."""
+    """Whoever leads makes it anew, and goes on. One that never saw who held it could not know that it was held."""
+    fault.looked.clear()
+    while not fault.looked - {call.by}:  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
     await asyncio.to_thread(fault.world.delete_lease)
     return await forward()
 
