@@ -67,7 +67,7 @@ class Cluster:
     ) -> tuple[list[Object], int]:
         """All objects of the kind and the resourceVersion of the list, in pages. `fields` is a field selector."""
         items: list[Object] = []
-        query = {"limit": "500"} | ({"labelSelector": selector} if selector else {})
+        query = {"limit": "100"} | ({"labelSelector": selector} if selector else {})
         query |= {"fieldSelector": fields} if fields else {}
         while True:
             page = await self._call("GET", kind, kind.path(namespace), query=query)

@@ -92,7 +92,7 @@ def build_settings() -> kopf.OperatorSettings:
     settings.posting.enabled = False
     settings.scanning.disabled = True  # kinds are fixed; a CRD that goes away ends the process
     settings.watching.server_timeout = 300
-    settings.watching.chunk_size = 500
+    settings.watching.chunk_size = 100
     settings.networking.request_timeout = 30
     settings.networking.connect_timeout = 5
     settings.queueing.idle_timeout = 1.0

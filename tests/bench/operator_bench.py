@@ -15,7 +15,7 @@ event_to_status_*_ms    in the same phase: from the answer to the runner's write
                         the parent's status that says so; nearly all of it is queueing
 writes_per_transition   the operator's writes from the first create until it is idle after the last transition (Jobs,
                         statuses of DistillationJobs, Events), as the API server counted them, by transitions
-restart_to_steady_s     between both phases, with a running stage in every job: SIGKILL, start again, and from there to
+restart_to_steady_s     between both phases, with a pod in every job: SIGKILL, start again, and from there to
                         the last request, pass and watch event that the operator counts, followed by 3 s without
 duplicate_children      Jobs beyond one for each stage of each job
 rss_mib                 resident memory of the operator at the end, with all jobs and their children stored
@@ -43,7 +43,7 @@ import peer
 import record
 from connection import Connection, connect
 from controlplane import DEFAULT_CONTROLLERS, ControlPlane
-from distillery_operator.names import BATCH_JOB, JOB
+from distillery_operator.names import BATCH_JOB, JOB, POD
 from measures import cpu_seconds, growth, latencies_ms, quantile, rate, requests, rss_mib, sample, writes
 from observer import Observer, note_distillation_job, note_job
 from operator_process import ROOT, OperatorProcess, operator_account
@@ -154,8 +154,10 @@ async def burst(on: Bench, names: list[str]) -> dict[str, Any]:
     return {"children_per_s": rate(len(names), first, max(on.observer.sightings().children.values()))}
 
 
-async def restart(on: Bench) -> dict[str, Any]:
-    """SIGKILL, and back to idle."""
+async def restart(on: Bench, size: int) -> dict[str, Any]:
+    """SIGKILL with a pod in every job, and back to idle."""
+    while len(await on.api.list(POD.path(NAMESPACE))) < size:  # noqa: ASYNC110
+        await asyncio.sleep(1)
     await steady(on)
     on.operator.kill()
     started = time.monotonic()
@@ -221,7 +223,7 @@ async def measure(size: int) -> dict[str, Any]:
         before = await on.counts()
         result = {"jobs": size} | await accounted(on, "burst", burst(on, names), runner=runner.pid)
         tell(f"after the burst: {rss_mib(on.pids['operator'])} MiB")
-        restarted = await restart(on)
+        restarted = await restart(on, size)
         result |= await accounted(on, "stages", stages(on, runner, names), runner=runner.pid)
         await steady(on)
         made = writes(growth(before, await on.counts()), OURS) - size  # the bench itself creates the jobs

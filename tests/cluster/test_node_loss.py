@@ -1,4 +1,4 @@
-"""A node that is deleted under a running stage, with the real pod garbage collector: it waits 40 s before it believes."""
+"""A node that is deleted under a running stage, with the real pod garbage collector, which waits 40 s before."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -48,7 +48,7 @@ def test_the_server_sends_our_children_alone_and_lists_in_pages():
     watching = kopf_shell.build_settings().watching
     selectors: Mapping[Any, str] = watching.label_selectors
     assert {selectors[k.group, k.version, k.plural] for k in CHILDREN} == {MANAGED_SELECTOR}
-    assert watching.chunk_size == 500
+    assert watching.chunk_size == 100
 
 
 def test_the_login_is_taken_anew_before_the_token_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
