@@ -83,7 +83,7 @@ def definition(
 ) -> dict[str, Any]:  # fmt: skip
     """One CustomResourceDefinition."""
     # An object that no operator has seen must not look finished: kstatus compares generations. The operator writes
-    # all of a status at once: who owns each of its fields would be half of the object, and a fifth of every write.
+    # all of a status at once: who owns each of its fields would be a quarter of the object, and a fifth of every write.
     status = {**status, "default": {"observedGeneration": -1}, "x-kubernetes-map-type": "atomic"}
     name_rule = rules(
         (
