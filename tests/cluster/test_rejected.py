@@ -134,6 +134,12 @@ def test_no_field_of_a_status_is_lost(namespace: Namespace):
         assert model.model_validate(stored).dump() == stored
 
 
+def test_a_status_is_owned_as_one_field(namespace: Namespace):
+    for plural in write_full_status(namespace):
+        owners = namespace.get(plural, "full")["metadata"]["managedFields"]
+        assert [owner["fieldsV1"] for owner in owners if owner.get("subresource") == "status"] == [{"f:status": {}}]
+
+
 def test_kubectl_get_shows_stage_verdict_and_retention(kubectl: Kubectl, namespace: Namespace):
     write_full_status(namespace)
     listed = eventually(

@@ -3,6 +3,7 @@
 import pytest
 from distillery_api.summary import Summary
 from distillery_operator.cluster import ApiError, Cluster
+from distillery_operator.job_running import POD_PATIENCE
 from distillery_operator.names import BATCH_JOB, JOB, POD, Kind
 from distillery_operator.reconcile import Reconciler
 from distillery_operator.store import Object
@@ -45,6 +46,16 @@ async def calls_of_a_pass(world: JobWorld) -> list[tuple[str, str]]:
 
 async def test_a_first_attempt_is_confirmed_by_the_write_that_tells_of_it():
     assert await calls_of_a_pass(JobWorld()) == [("status", JOB.kind), ("create", BATCH_JOB.kind)]
+
+
+@pytest.mark.parametrize(("deadline", "seconds"), [({}, POD_PATIENCE), ({"pendingDeadlineSeconds": 5}, 5)])
+async def test_a_pass_that_begins_an_attempt_wakes_nobody_and_names_when_to_look_again(
+    deadline: dict[str, int], seconds: float
+):
+    world, woken = JobWorld(stages={"preflight": deadline}), list[Kind]()
+    reconciler = Reconciler(Recorded(world), world.store, SETTINGS, lambda kind, obj: woken.append(kind))
+    assert await reconciler.reconcile((JOB, NAMESPACE, "small")) == seconds
+    assert woken == []
 
 
 async def test_an_attempt_that_was_told_and_not_created_is_confirmed_by_the_parent():
