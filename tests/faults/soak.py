@@ -86,7 +86,7 @@ def main() -> int:
     """Exit 1 when anything was violated."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=240, help="start no further fault after so long")
-    parser.add_argument("--side-by-side", type=int, default=10, help="runs at once")
+    parser.add_argument("--side-by-side", type=int, default=16, help="runs at once")
     parser.add_argument("--seeds", type=int, default=1, help="times that each kind happens at each point")
     parser.add_argument("--output", type=Path, help="write the JSON object here, too")
     options = parser.parse_args()
