@@ -19,17 +19,17 @@ from distillery_api.distillationjob import Columns, Control, Dataset, Distillati
 from distillery_api.run import JobRef, LabelRun, PreflightRun, TrainRun
 from distillery_engine import TextTokenizer
 from distillery_storage import Prefix, open_prefix
+from distillery_worker.artifacts.records import ModelRecord, TrainRecord, fetch_model, read_record, student_prefix
 from distillery_worker.context import Context, usable_threads
-from distillery_worker.data import load_rows
+from distillery_worker.data.files import load_rows
 from distillery_worker.devices import best_device
-from distillery_worker.fitting import accuracy
-from distillery_worker.label import label
-from distillery_worker.preflight import preflight
-from distillery_worker.records import ModelRecord, TrainRecord, fetch_model, read_record, student_prefix
-from distillery_worker.stages import configure_libraries
-from distillery_worker.students import load_student
-from distillery_worker.train import train
-from distillery_worker.training_data import Examples
+from distillery_worker.runner import configure_libraries
+from distillery_worker.stages.label import label
+from distillery_worker.stages.preflight import preflight
+from distillery_worker.stages.train import train
+from distillery_worker.students.bert import load_student
+from distillery_worker.training.examples import Examples
+from distillery_worker.training.fitting import accuracy
 
 JOB = Path(__file__).with_name("job.yaml")
 

@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     signal.signal(signal.SIGTERM, lambda *_: context.stop.set())
     # Only now: it takes seconds, and without a handler the first process of a container ignores SIGTERM.
-    from .stages import run_stage
+    from .runner import run_stage
 
     serve(context.progress, arguments.progress_port)
     return run_stage(arguments.run, arguments.termination_log, context)

@@ -59,7 +59,7 @@ def reasons_at(node: ast.AST) -> Iterator[str]:
 
 
 def given_by(folder: Path) -> set[str]:
-    trees = [ast.parse(path.read_text()) for path in sorted(folder.glob("*.py"))]
+    trees = [ast.parse(path.read_text()) for path in sorted(folder.rglob("*.py"))]
     return {reason for tree in trees for node in ast.walk(tree) for reason in reasons_at(node)}
 
 
@@ -108,7 +108,7 @@ def reasons_under(page: str, heading: str) -> set[str]:
 
 
 def test_every_event_that_the_code_posts_by_name_is_on_the_closed_list():
-    trees = [ast.parse(path.read_text()) for path in sorted(SOURCES["operator"].glob("*.py"))]
+    trees = [ast.parse(path.read_text()) for path in sorted(SOURCES["operator"].rglob("*.py"))]
     calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call) and called(node) == "Note"]
     posted = {reason for call in calls for reason in constants(call.args[1])}
     assert posted

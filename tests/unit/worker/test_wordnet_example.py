@@ -13,7 +13,7 @@ import pytest
 import yaml
 from distillery_api.distillationjob import DistillationJobSpec
 from distillery_api.distilledmodel import DistilledModelSpec
-from distillery_worker.fitting import Fit
+from distillery_worker.training.fitting import Fit
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "wordnet"
 

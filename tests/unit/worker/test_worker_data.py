@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from distillery_api.distillationjob import Columns
-from distillery_worker.data import load_rows, row_key
+from distillery_worker.data.files import load_rows, row_key
 from distillery_worker.errors import InputRefused
 
 ROWS = [{"text": "a cat, asleep", "label": "cat"}, {"text": "ein Hünd\n", "label": "dog"}]

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from distillery_storage import Conflict, DigestMismatch, open_prefix
-from distillery_worker.label_store import Codec, LabelStore
+from distillery_worker.labels.store import Codec, LabelStore
 
 DIGEST = "sha256:" + "0" * 64
 

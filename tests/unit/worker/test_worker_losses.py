@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from distillery_worker.losses import NO_GOLD, objective
+from distillery_worker.losses.objective import NO_GOLD, objective
 from torch.nn import functional
 
 STUDENT = torch.tensor([[1.0, -1.0, 0.5], [0.2, 0.1, -0.4]])

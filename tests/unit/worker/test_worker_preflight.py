@@ -11,8 +11,8 @@ import pytest
 from distillery_storage import DigestMismatch
 from distillery_worker.context import Context
 from distillery_worker.errors import InputRefused
-from distillery_worker.label import label
-from distillery_worker.preflight import preflight
+from distillery_worker.stages.label import label
+from distillery_worker.stages.preflight import preflight
 from safetensors.torch import load_file, save_file
 
 

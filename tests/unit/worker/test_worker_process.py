@@ -21,7 +21,7 @@ from distillery_worker.context import Context, usable_threads
 from distillery_worker.errors import InputRefused, Interrupted
 from distillery_worker.json_log import JsonLines
 from distillery_worker.progress import Progress, serve
-from distillery_worker.stages import explain, outcome, run_stage
+from distillery_worker.runner import explain, outcome, run_stage
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ import os, signal, sys
 
 class Finder:
     def find_spec(self, name, *_):
-        if name == "distillery_worker.stages":
+        if name == "distillery_worker.runner":
             os.kill(os.getpid(), signal.SIGTERM)
 
 sys.meta_path.insert(0, Finder())

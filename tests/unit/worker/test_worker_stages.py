@@ -14,17 +14,17 @@ from distillery_api.distillationjob_status import VerdictStatus
 from distillery_api.summary import PreflightResult
 from distillery_engine import TextClassifier
 from distillery_storage import fetch_artifact, open_prefix
-from distillery_worker import label as labelling
-from distillery_worker.compress import compress
+from distillery_worker.artifacts.records import read_record, student_prefix
 from distillery_worker.context import Context
 from distillery_worker.errors import InputRefused, Interrupted
-from distillery_worker.evaluate import evaluate
-from distillery_worker.fitting import Fit
-from distillery_worker.label import label
-from distillery_worker.label_store import LabelStore
-from distillery_worker.preflight import preflight
-from distillery_worker.records import read_record, student_prefix
-from distillery_worker.train import train
+from distillery_worker.labels.store import LabelStore
+from distillery_worker.stages import label as labelling
+from distillery_worker.stages.compress import compress
+from distillery_worker.stages.evaluate import evaluate
+from distillery_worker.stages.label import label
+from distillery_worker.stages.preflight import preflight
+from distillery_worker.stages.train import train
+from distillery_worker.training.fitting import Fit
 from safetensors.torch import load_file
 
 GATE = {"minRetention": 0.8, "incumbentMargin": 0.05}

@@ -6,7 +6,7 @@ import pytest
 import torch
 from distillery_api.distillationjob import StudentConfig
 from distillery_worker.errors import InputRefused
-from distillery_worker.students import EMBEDDING_STD, build_student, check_student, load_student, project
+from distillery_worker.students.bert import EMBEDDING_STD, build_student, check_student, load_student, project
 
 CONFIG = StudentConfig(hidden_size=8, layers=1, attention_heads=2, intermediate_size=8)
 

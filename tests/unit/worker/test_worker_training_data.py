@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from distillery_engine import TextTokenizer
 from distillery_storage import open_prefix
-from distillery_worker.data import Rows, row_key
+from distillery_worker.data.files import Rows, row_key
 from distillery_worker.errors import InputRefused
-from distillery_worker.label_store import LabelStore
-from distillery_worker.losses import NO_GOLD
-from distillery_worker.training_data import collect, epoch_batches, validation_keys
+from distillery_worker.labels.store import LabelStore
+from distillery_worker.losses.objective import NO_GOLD
+from distillery_worker.training.examples import collect, epoch_batches, validation_keys
 
 LENGTHS = np.array([3, 9, 4, 4, 7, 5, 3, 8, 6, 5])
 

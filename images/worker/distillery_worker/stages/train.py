@@ -14,15 +14,15 @@ from distillery_storage import Prefix, open_prefix
 from distillery_storage.folders import file_digest
 from torch import Tensor
 
-from .checkpoints import Checkpoints
-from .context import Context
-from .data import load_rows
-from .fitting import Fit, Schedule
-from .label_store import LabelStore
-from .records import ModelRecord, TrainRecord, publish_record, read_record, student_prefix
-from .students import MeanPooledBert, build_student, count_parameters
-from .teachers import TOKENIZER, TOKENIZER_CONFIG, TeacherFolder, fetch_teacher, load_teacher
-from .training_data import Split, collect
+from ..artifacts.records import ModelRecord, TrainRecord, publish_record, read_record, student_prefix
+from ..context import Context
+from ..data.files import load_rows
+from ..labels.store import LabelStore
+from ..students.bert import MeanPooledBert, build_student, count_parameters
+from ..teachers.local import TOKENIZER, TOKENIZER_CONFIG, TeacherFolder, fetch_teacher, load_teacher
+from ..training.checkpoints import Checkpoints
+from ..training.examples import Split, collect
+from ..training.fitting import Fit, Schedule
 
 CONTROL_OBJECTIVE = Objective(alpha=0.0, temperature=1.0)
 

@@ -10,10 +10,10 @@ from distillery_engine import TextTokenizer
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .data import Rows
-from .errors import InputRefused
-from .label_store import LabelStore
-from .losses import NO_GOLD
+from ..data.files import Rows
+from ..errors import InputRefused
+from ..labels.store import LabelStore
+from ..losses.objective import NO_GOLD
 
 VALIDATION_SHARE = 0.1
 POOL_BATCHES = 50  # batches whose rows are sorted by length together, so that little is padding

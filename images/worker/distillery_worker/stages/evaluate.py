@@ -16,15 +16,15 @@ from distillery_gate import EvaluationItems, Gate, GateError, Verdict, decide
 from distillery_storage import NotFound, Prefix, fetch_artifact, open_prefix
 from numpy.typing import NDArray
 
+from ..artifacts.records import TrainRecord, fetch_model, student_prefix
+from ..context import Context
+from ..data.files import Rows, load_rows
+from ..errors import InputRefused
+from ..evaluation.latency import in_engine, measure
+from ..evaluation.report import Content, Report
+from ..students.bert import count_parameters, load_student
+from ..teachers.local import TOKENIZER, TeacherFolder, fetch_teacher, load_teacher, predict
 from .compress import published_record
-from .context import Context
-from .data import Rows, load_rows
-from .errors import InputRefused
-from .latency import in_engine, measure
-from .records import TrainRecord, fetch_model, student_prefix
-from .report import Content, Report
-from .students import count_parameters, load_student
-from .teachers import TOKENIZER, TeacherFolder, fetch_teacher, load_teacher, predict
 
 BATCH = 64
 REPORT, ITEMS = "report.json", "items.parquet"

@@ -9,7 +9,7 @@ from distillery_api.artifact import ArtifactManifest
 from distillery_engine import TextClassifier
 from transformers import PreTrainedModel
 
-from .onnx_export import export_onnx
+from ..artifacts.onnx_export import export_onnx
 
 ITEMS = 200
 WARM_UP = 20

@@ -8,11 +8,11 @@ from distillery_storage import open_prefix
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
-from .context import Context
-from .data import load_rows, row_key
-from .errors import InputRefused
-from .label_store import LabelStore
-from .teachers import fetch_teacher, load_teacher, predict
+from ..context import Context
+from ..data.files import load_rows, row_key
+from ..errors import InputRefused
+from ..labels.store import LabelStore
+from ..teachers.local import fetch_teacher, load_teacher, predict
 
 BATCH = 64
 SEGMENT_ROWS = 2048  # work that a kill can cost

@@ -17,13 +17,13 @@ from distillery_api.summary import Summary
 from distillery_engine import ArtifactInvalid
 from distillery_storage import AccessDenied, Conflict, DigestMismatch, NotFound, StorageError, Unavailable
 
-from .compress import compress
 from .context import Context
 from .errors import InputRefused, Interrupted
-from .evaluate import evaluate
-from .label import label
-from .preflight import preflight
-from .train import train
+from .stages.compress import compress
+from .stages.evaluate import evaluate
+from .stages.label import label
+from .stages.preflight import preflight
+from .stages.train import train
 
 log = logging.getLogger(__name__)
 

@@ -8,12 +8,12 @@ from distillery_api.run import PreflightRun
 from distillery_api.summary import PreflightResult
 from distillery_storage import open_prefix
 
-from .context import Context
-from .data import Rows, first_line, load_rows
-from .errors import InputRefused
-from .label_store import LabelStore
-from .students import MeanPooledBert, check_student
-from .teachers import TeacherFolder, config_of, fetch_teacher, load_teacher, predict
+from ..context import Context
+from ..data.files import Rows, first_line, load_rows
+from ..errors import InputRefused
+from ..labels.store import LabelStore
+from ..students.bert import MeanPooledBert, check_student
+from ..teachers.local import TeacherFolder, config_of, fetch_teacher, load_teacher, predict
 
 
 def preflight(run: PreflightRun, context: Context) -> PreflightResult:

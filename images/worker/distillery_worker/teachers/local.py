@@ -14,10 +14,10 @@ from distillery_storage import download_folder
 from numpy.typing import NDArray
 from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 
-from .data import first_line
-from .devices import best_device, device_of
-from .errors import InputRefused
-from .label_store import Codec
+from ..data.files import first_line
+from ..devices import best_device, device_of
+from ..errors import InputRefused
+from ..labels.store import Codec
 
 CONFIG, TOKENIZER, TOKENIZER_CONFIG = "config.json", "tokenizer.json", "tokenizer_config.json"
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")

@@ -10,12 +10,12 @@ from distillery_engine import TextTokenizer
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from ..context import Context
+from ..devices import best_device
+from ..losses.objective import objective
+from ..teachers.local import predict
 from .checkpoints import Checkpoints, Standing
-from .context import Context
-from .devices import best_device
-from .losses import objective
-from .teachers import predict
-from .training_data import Examples, Split, batches_from
+from .examples import Examples, Split, batches_from
 
 WARM_UP = 0.1  # share of the steps
 START_DIVISOR, END_DIVISOR = 25.0, 1e4

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from transformers import BertConfig, BertModel, BertPreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from .errors import InputRefused
+from ..errors import InputRefused
 
 EMBEDDING_STD = 0.05  # of the projected teacher embeddings
 

@@ -14,7 +14,7 @@ from distillery_api.distillationjob import Columns
 from distillery_storage import download_uri
 from distillery_storage.folders import file_digest
 
-from .errors import InputRefused
+from ..errors import InputRefused
 
 
 @dataclass(frozen=True)

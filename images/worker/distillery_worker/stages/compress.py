@@ -13,13 +13,13 @@ from distillery_storage import NotFound, Prefix, fetch_artifact, open_prefix, pu
 from distillery_storage.folders import file_digest
 from transformers import PreTrainedModel
 
-from .context import Context
-from .data import load_rows
-from .errors import InputRefused
-from .onnx_export import export_onnx
-from .records import TrainRecord, fetch_model, read_record, student_prefix
-from .students import load_student
-from .teachers import TOKENIZER, predict
+from ..artifacts.onnx_export import export_onnx
+from ..artifacts.records import TrainRecord, fetch_model, read_record, student_prefix
+from ..context import Context
+from ..data.files import load_rows
+from ..errors import InputRefused
+from ..students.bert import load_student
+from ..teachers.local import TOKENIZER, predict
 
 FORMAT = "onnx-fp32"
 CHECK_ROWS = 256

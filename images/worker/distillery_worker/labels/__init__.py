@@ -1,0 +1,1 @@
+"""The label store: what the teacher said, by row."""

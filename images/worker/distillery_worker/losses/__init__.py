@@ -1,0 +1,1 @@
+"""Losses on stored soft labels and gold labels."""

@@ -1,0 +1,1 @@
+"""Teachers: models whose answers are stored."""
