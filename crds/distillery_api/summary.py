@@ -36,8 +36,8 @@ class TrainResult(Model):
     student: str
     parameters: int
     steps: int
-    validation_accuracy: float
-    control_validation_accuracy: float | None = None
+    validation_score: float
+    control_validation_score: float | None = None
     resumed_from_step: int = 0
 
 

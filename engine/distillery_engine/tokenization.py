@@ -25,7 +25,7 @@ class TextTokenizer:
         self._tokenizer.enable_truncation(max_length)
         self._pad = pad_token_id
 
-    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, special tokens included, at most max_length each."""
         if len(texts) == 1:  # encode_batch wakes a thread pool, which costs more than one short text
             return [self._tokenizer.encode(texts[0]).ids]
@@ -33,9 +33,9 @@ class TextTokenizer:
 
     def batch(self, texts: Sequence[str]) -> Batch:
         """Padded input of the texts (at least one)."""
-        return self.pad(self.ids(texts))
+        return self.collate(self.encode(texts))
 
-    def pad(self, rows: Sequence[Sequence[int]]) -> Batch:
+    def collate(self, rows: Sequence[Sequence[int]]) -> Batch:
         """Token ids as one rectangle; attention is 0 on padding."""
         width = max(1, *map(len, rows)) if rows else 1
         input_ids = np.full((len(rows), width), self._pad, dtype=np.int64)

@@ -15,21 +15,20 @@ from typing import Any
 
 import torch
 import yaml
-from distillery_api.distillationjob import Columns, Control, Dataset, DistillationJobSpec, ModelSource
+from distillery_api.distillationjob import Columns, Control, Dataset, DistillationJobSpec, ModelSource, Objective
 from distillery_api.run import JobRef, LabelRun, PreflightRun, TrainRun
-from distillery_engine import TextTokenizer
 from distillery_storage import Prefix, open_prefix
 from distillery_worker.artifacts.records import ModelRecord, TrainRecord, fetch_model, read_record, student_prefix
 from distillery_worker.context import Context, usable_threads
-from distillery_worker.data.files import load_rows
 from distillery_worker.devices import best_device
 from distillery_worker.runner import configure_libraries
 from distillery_worker.stages.label import label
 from distillery_worker.stages.preflight import preflight
 from distillery_worker.stages.train import train
-from distillery_worker.students.bert import load_student
+from distillery_worker.tasks.classification import Classification
+from distillery_worker.tasks.registry import TASKS
 from distillery_worker.training.examples import Examples
-from distillery_worker.training.fitting import accuracy
+from distillery_worker.training.learner import Learner
 
 JOB = Path(__file__).with_name("job.yaml")
 
@@ -86,11 +85,12 @@ def trained(folder: Path, storage: str, context: Context, rate: float, seed: int
 
 def on_dev(folder: Path, model: Path, record: TrainRecord, context: Context) -> float:
     """Accuracy of a trained model on the dev rows."""
-    rows = load_rows(f"file://{folder}/dev.parquet", "dev", Columns(), record.labels, context.folder("dev"))
-    limits, gold = record.preprocessing, torch.tensor(rows.labels)
-    tokenizer = TextTokenizer(model / limits.tokenizer, limits.max_length, limits.pad_token_id)
-    examples = Examples(tokenizer.ids(rows.texts), gold, torch.empty(len(gold), 0))
-    return round(accuracy(load_student(model).to(best_device()), examples, tokenizer), 4)
+    task, head = TASKS["text-classification"], Classification(record.labels)
+    rows = task.load_rows(f"file://{folder}/dev.parquet", "dev", Columns(), head, context.folder("dev"))
+    assert rows.gold is not None  # noqa: S101 - read with its head
+    gold, encoder = torch.from_numpy(rows.gold), task.encoder(model, record.preprocessing)
+    examples = Examples(encoder.encode(rows.inputs), gold, torch.empty(len(gold), 0))
+    return round(Learner(encoder, head, Objective()).score(task.load_student(model).to(best_device()), examples), 4)
 
 
 def cpu_seconds(models: dict[str, ModelRecord | None]) -> dict[str, int]:

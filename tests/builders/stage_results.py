@@ -39,7 +39,7 @@ def preflight(missing: int = 120) -> PreflightResult:
 RESULTS: dict[str, Any] = {
     "preflight": preflight(),
     "label": LabelResult(shard=0, labelled_rows=120, reused_rows=0),
-    "train": TrainResult(student="students/c", parameters=2_000_000, steps=10, validation_accuracy=0.8),
+    "train": TrainResult(student="students/c", parameters=2_000_000, steps=10, validation_score=0.8),
     "compress": CompressResult(
         artifact_uri="s3://bucket/team/students/c/onnx-fp32", artifact_digest=DIGESTS["artifact"],
         interface=DIGESTS["interface"], max_abs_difference=1e-6,

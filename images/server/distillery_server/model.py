@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from distillery_api.artifact import ArtifactManifest
-from distillery_engine import ArtifactInvalid, TextClassifier
+from distillery_engine import ArtifactInvalid, TextModel
 from numpy.typing import NDArray
 
 
@@ -26,10 +26,10 @@ class Model:
     """
 
     def __init__(self, folder: Path, manifest: ArtifactManifest, rows_per_run: int) -> None:
-        self._classifier = TextClassifier(folder, manifest, threads=1)  # one thread a request, one request a CPU
+        self._engine = TextModel(folder, manifest, threads=1)  # one thread a request, one request a CPU
         self._rows_per_run = rows_per_run
         self.manifest = manifest
-        self.labels = self._classifier.labels
+        self.labels = self._engine.labels
         self._warm_up()
 
     def _warm_up(self) -> None:
@@ -44,13 +44,13 @@ class Model:
     def predict(self, texts: list[str]) -> Prediction:
         """Probabilities of each text, in the order given; texts of similar length share a run, to pad less."""
         started = time.perf_counter()
-        rows = self._classifier.tokenizer.ids(texts)
+        rows = self._engine.encoder.encode(texts)
         tokenized = time.perf_counter()
         logits = np.empty((len(rows), len(self.labels)), dtype=np.float32)
         order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
         for start in range(0, len(order), self._rows_per_run):
             part = order[start : start + self._rows_per_run]
-            logits[part] = self._classifier.run(self._classifier.tokenizer.pad([rows[index] for index in part]))
+            logits[part] = self._engine.run(self._engine.encoder.collate([rows[index] for index in part]))
         return Prediction(softmax(logits), tokenized - started, time.perf_counter() - tokenized)
 
 

@@ -119,7 +119,7 @@ def test_what_is_no_summary_is_none(text: str):
 
 
 def test_a_train_result_keeps_its_numbers_exactly():
-    result = TrainResult(student="students/c", parameters=1, steps=2, validation_accuracy=0.1 + 0.2)
+    result = TrainResult(student="students/c", parameters=1, steps=2, validation_score=0.1 + 0.2)
     read = parse(Summary(stage="train", train=result).message())
     assert read is not None
     assert read.train == result

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from distillery_api.artifact import ArtifactManifest, File, Preprocessing, Provenance
-from distillery_engine import ArtifactInvalid, TextClassifier, TextTokenizer
+from distillery_engine import ArtifactInvalid, TextModel, TextTokenizer
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
@@ -24,13 +24,13 @@ def tokenizer_file(tmp_path: Path) -> Path:
 
 
 def test_truncation_and_padding_of_the_file_are_ignored(tokenizer_file: Path) -> None:
-    assert TextTokenizer(tokenizer_file, 3, 7).ids(["a b c a", "c"]) == [[2, 3, 4], [4]]
+    assert TextTokenizer(tokenizer_file, 3, 7).encode(["a b c a", "c"]) == [[2, 3, 4], [4]]
 
 
 def test_one_text_and_many_are_tokenized_alike(tokenizer_file: Path) -> None:
     tokenizer = TextTokenizer(tokenizer_file, 8, 0)
     texts = ["a", "b c x", ""]
-    assert [tokenizer.ids([text])[0] for text in texts] == tokenizer.ids(texts)
+    assert [tokenizer.encode([text])[0] for text in texts] == tokenizer.encode(texts)
 
 
 def test_a_batch_is_padded_to_its_longest_row(tokenizer_file: Path) -> None:
@@ -51,4 +51,4 @@ def test_a_folder_that_does_not_load_is_named(tokenizer_file: Path) -> None:
         provenance=Provenance(teacher=DIGEST, labels_key=DIGEST, student_key=DIGEST, job_uid="u"),
     )
     with pytest.raises(ArtifactInvalid, match="does not load"):
-        TextClassifier(tokenizer_file.parent, manifest)
+        TextModel(tokenizer_file.parent, manifest)

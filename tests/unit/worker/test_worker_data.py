@@ -7,11 +7,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from distillery_api.distillationjob import Columns
-from distillery_worker.data.files import load_rows, row_key
+from distillery_worker.data.text import load_texts, row_key
 from distillery_worker.errors import InputRefused
+from distillery_worker.tasks.classification import Classification
 
 ROWS = [{"text": "a cat, asleep", "label": "cat"}, {"text": "ein Hünd\n", "label": "dog"}]
-LABELS = ["cat", "dog"]
+HEAD = Classification(["cat", "dog"])
 
 
 def write(path: Path, rows: list[dict[str, object]]) -> str:
@@ -28,15 +29,16 @@ def write(path: Path, rows: list[dict[str, object]]) -> str:
 @pytest.mark.parametrize("suffix", ["parquet", "jsonl", "csv"])
 def test_every_format_gives_the_same_rows(suffix: str, tmp_path: Path) -> None:
     uri = write(tmp_path / f"rows.{suffix}", ROWS)
-    rows = load_rows(uri, "train", Columns(), LABELS, tmp_path / "work")
-    assert rows.texts == [row["text"] for row in ROWS]
-    assert rows.labels == [0, 1]
+    rows = load_texts(uri, "train", Columns(), HEAD.gold, tmp_path / "work")
+    assert rows.inputs == [row["text"] for row in ROWS]
+    assert rows.gold is not None
+    assert rows.gold.tolist() == [0, 1]
     assert rows.digest.startswith("sha256:")
 
 
 def test_whole_numbers_are_label_names_too(tmp_path: Path) -> None:
     uri = write(tmp_path / "rows.parquet", [{"text": "a", "label": 7}])
-    assert load_rows(uri, "train", Columns(), ["3", "7"], tmp_path / "work").labels == [1]
+    assert load_texts(uri, "train", Columns(), Classification(["3", "7"]).gold, tmp_path / "work").gold == [1]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +54,7 @@ def test_whole_numbers_are_label_names_too(tmp_path: Path) -> None:
 def test_wrong_rows_are_refused(rows: list[dict[str, object]], reason: str, words: str, tmp_path: Path) -> None:
     uri = write(tmp_path / "rows.parquet", rows)
     with pytest.raises(InputRefused, match=words) as caught:
-        load_rows(uri, "test", Columns(), LABELS, tmp_path / "work")
+        load_texts(uri, "test", Columns(), HEAD.gold, tmp_path / "work")
     assert caught.value.reason == reason
     assert "dataset.test" in caught.value.message
 
@@ -69,7 +71,7 @@ def test_wrong_rows_are_refused(rows: list[dict[str, object]], reason: str, word
 def test_a_file_that_cannot_be_read_says_so(name: str, content: bytes, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputRefused, match="write it again") as caught:
-        load_rows(f"file://{tmp_path}/{name}", "train", Columns(), LABELS, tmp_path / "work")
+        load_texts(f"file://{tmp_path}/{name}", "train", Columns(), HEAD.gold, tmp_path / "work")
     assert caught.value.reason == "DataUnreadable"
 
 

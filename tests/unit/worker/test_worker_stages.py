@@ -12,7 +12,7 @@ import pytest
 from distillery_api.distillationjob import GateSpec
 from distillery_api.distillationjob_status import VerdictStatus
 from distillery_api.summary import PreflightResult
-from distillery_engine import TextClassifier
+from distillery_engine import TextModel
 from distillery_storage import fetch_artifact, open_prefix
 from distillery_worker.artifacts.records import read_record, student_prefix
 from distillery_worker.context import Context
@@ -143,7 +143,7 @@ def test_an_interrupted_training_ends_like_an_undisturbed_one(
     context.stop.clear()
     resumed = disturbed.train("second", attempt=2)
     assert resumed.resumed_from_step == stop_at
-    assert resumed.validation_accuracy == whole.validation_accuracy
+    assert resumed.validation_score == whole.validation_score
     for name, tensor in undisturbed.weights().items():
         np.testing.assert_array_equal(disturbed.weights()[name], tensor, err_msg=name)
 
@@ -212,9 +212,9 @@ def test_another_job_with_the_same_student_gets_the_same_artifact(pipeline: Pipe
     assert pipeline.compress("uid-2") == made
     manifest = fetch_artifact(made.artifact_uri, made.artifact_digest, tmp_path / "artifact")
     assert manifest.labels == micro.ANIMALS
-    classifier = TextClassifier(tmp_path / "artifact", manifest)
+    classifier = TextModel(tmp_path / "artifact", manifest)
     texts = [text for text, _ in micro.sentences()[:5]]
-    together, alone = classifier.logits(texts), np.concatenate([classifier.logits([text]) for text in texts])
+    together, alone = classifier.outputs(texts), np.concatenate([classifier.outputs([text]) for text in texts])
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 

@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 from distillery_engine import TextTokenizer
 from distillery_storage import open_prefix
-from distillery_worker.data.files import Rows, row_key
+from distillery_worker.data.files import Rows
+from distillery_worker.data.text import row_key
 from distillery_worker.errors import InputRefused
 from distillery_worker.labels.store import LabelStore
 from distillery_worker.losses.objective import NO_GOLD
+from distillery_worker.tasks.classification import Classification
 from distillery_worker.training.examples import collect, epoch_batches, validation_keys
 
+HEAD = Classification(["cat", "dog"])
 LENGTHS = np.array([3, 9, 4, 4, 7, 5, 3, 8, 6, 5])
 
 
@@ -28,6 +31,11 @@ def test_validation_takes_a_tenth_of_the_distinct_rows() -> None:
     assert len(validation_keys(keys, 0)) == 10
     assert validation_keys(keys, 0) != validation_keys(keys, 1)
     assert len(validation_keys(keys[:2], 0)) == 1
+
+
+def rows(texts: list[str], gold: list[int] | None) -> Rows:
+    """Rows of a file with these texts."""
+    return Rows(texts, None if gold is None else np.array(gold), "d", [row_key(text) for text in texts])
 
 
 @pytest.fixture
@@ -47,24 +55,24 @@ def store(tmp_path: Path) -> LabelStore:
 def test_equal_texts_stay_together_and_an_unlabelled_copy_adds_nothing(
     store: LabelStore, tokenizer: TextTokenizer
 ) -> None:
-    gold = Rows(["a cat", "a dog", "a cat", "a dog"], [0, 1, 0, 1], "d")
-    split = collect(gold, Rows(["the owl", "a dog", "the cat", "the owl"], None, "d"), tokenizer, store, seed=0)
-    held = {tuple(row) for row in split.validation.tokens}
+    gold = rows(["a cat", "a dog", "a cat", "a dog"], [0, 1, 0, 1])
+    split = collect(gold, rows(["the owl", "a dog", "the cat", "the owl"], None), tokenizer, HEAD, store, seed=0)
+    held = {tuple(row) for row in split.validation.rows}
     assert len(held) == 1
     assert len(split.validation) == 2
-    assert not held & {tuple(row) for row in split.learn.tokens}
+    assert not held & {tuple(row) for row in split.learn.rows}
     assert (split.learn.gold == NO_GOLD).sum() == 2
-    assert len(split.gold_only().learn) == 2
+    assert len(split.gold_only(HEAD).learn) == 2
 
 
 def test_each_row_carries_its_own_soft_labels(store: LabelStore, tokenizer: TextTokenizer) -> None:
-    gold = Rows(["a cat", "a dog"], [0, 1], "d")
-    split = collect(gold, Rows(["the cat", "the owl"], None, "d"), tokenizer, store, seed=0)
+    gold = rows(["a cat", "a dog"], [0, 1])
+    split = collect(gold, rows(["the cat", "the owl"], None), tokenizer, HEAD, store, seed=0)
     unlabelled = split.learn.gold == NO_GOLD
     assert split.learn.teacher[unlabelled][:, 0].tolist() == [3.0, 2.0]
 
 
 def test_rows_without_soft_labels_stop_the_training(store: LabelStore, tokenizer: TextTokenizer) -> None:
     with pytest.raises(InputRefused, match="1 of 3 rows") as caught:
-        collect(Rows(["a cat", "a dog", "no owl"], [0, 1, 1], "d"), None, tokenizer, store, seed=0)
+        collect(rows(["a cat", "a dog", "no owl"], [0, 1, 1]), None, tokenizer, HEAD, store, seed=0)
     assert caught.value.reason == "LabelsMissing"

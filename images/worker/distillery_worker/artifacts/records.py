@@ -24,7 +24,7 @@ class ModelRecord(Model):
     rows: int  # it learned from
     passes: float  # over those rows
     cpu_seconds: float
-    validation_accuracy: float
+    validation_score: float  # the task's metric; errors and losses are negated, so that higher is better
 
 
 class TrainRecord(Model):

@@ -1,53 +1,41 @@
-"""Data files: text and gold labels in Parquet, CSV or JSON Lines, checked row by row."""
+"""Data files: columns of Parquet, CSV or JSON Lines."""
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from distillery_api.digests import digest_of
-from distillery_api.distillationjob import Columns
 from distillery_storage import download_uri
-from distillery_storage.folders import file_digest
+from numpy.typing import NDArray
 
 from ..errors import InputRefused
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of one file, in its order. `labels` are label ids, or None for a file without gold labels."""
+    """Rows of one file, in its order. gold: [rows], or None for a file without gold values"""
 
-    texts: list[str]
-    labels: list[int] | None
+    inputs: list[Any]
+    gold: NDArray[Any] | None
     digest: str
+    keys: list[str]  # one per row; equal inputs have equal keys
 
-    @property
-    def keys(self) -> list[str]:
-        """Row keys, one per row; equal texts have equal keys."""
-        return [row_key(text) for text in self.texts]
-
-
-def row_key(text: str) -> str:
-    """Name of a row in the label store: hex SHA-256 of its canonical form. Nothing is normalised."""
-    return digest_of({"text": text}).removeprefix("sha256:")
+    def __len__(self) -> int:
+        return len(self.inputs)
 
 
-def load_rows(uri: str, field: str, columns: Columns, labels: Sequence[str] | None, workdir: Path) -> Rows:
-    """Read a file of the dataset; `field` names it in messages. With `labels`, every row needs one of them.
+ReadGold = Callable[[list[Any], str, str], NDArray[Any]]  # values, field, column
 
-    Raises InputRefused (DataUnreadable, MissingColumn, EmptyText, UnknownLabel) and storage errors.
-    """
+
+def fetch_file(uri: str, field: str, workdir: Path) -> Path:
+    """A local copy of a file of the dataset. Raises storage errors."""
     path = workdir / f"{field}.{uri.rsplit('.', 1)[-1]}"
     download_uri(uri, path)
-    wanted = [columns.text] if labels is None else [columns.text, columns.label]
-    table = read_columns(path, uri, field, wanted)
-    texts = checked_texts(table[columns.text], field, columns.text)
-    ids = None if labels is None else label_ids(table[columns.label], field, columns.label, labels)
-    return Rows(texts, ids, file_digest(path))
+    return path
 
 
 def read_columns(path: Path, uri: str, field: str, wanted: list[str]) -> dict[str, list[Any]]:
@@ -94,30 +82,6 @@ def read_jsonl(path: Path, wanted: list[str]) -> dict[str, list[Any]]:
         raise ValueError("a line is not a JSON object")
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: [row.get(name) for row in rows] for name in names}
-
-
-def checked_texts(values: list[Any], field: str, column: str) -> list[str]:
-    """The texts, or InputRefused naming the first row (counted from 1) that has none."""
-    for number, value in enumerate(values, 1):
-        if not isinstance(value, str) or not value.strip():
-            raise InputRefused(
-                "EmptyText", f"dataset.{field}: row {number} has no text in column '{column}'; remove or fill the row"
-            )
-    return values
-
-
-def label_ids(values: list[Any], field: str, column: str, labels: Sequence[str]) -> list[int]:
-    """Label ids by name; whole numbers are read as names."""
-    index = {label: number for number, label in enumerate(labels)}
-    names = [str(value) if isinstance(value, int) else value for value in values]
-    for number, name in enumerate(names, 1):
-        if name not in index:
-            raise InputRefused(
-                "UnknownLabel",
-                f"dataset.{field}: row {number} has label {name!r} in column '{column}', which the teacher does not"
-                f" know; it knows {listed(labels)}: correct the row, or id2label in the teacher's config.json",
-            )
-    return [index[name] for name in names]
 
 
 def listed(names: Iterable[str], most: int = 30) -> str:

@@ -2,28 +2,27 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from distillery_api.artifact import MANIFEST, ArtifactManifest, File, Provenance
 from distillery_api.digests import canonical, digest_bytes
 from distillery_api.run import CompressRun
 from distillery_api.summary import CompressResult
-from distillery_engine import TextClassifier
+from distillery_engine import TextModel
 from distillery_storage import NotFound, Prefix, fetch_artifact, open_prefix, publish_folder
 from distillery_storage.folders import file_digest
 from transformers import PreTrainedModel
 
-from ..artifacts.onnx_export import export_onnx
 from ..artifacts.records import TrainRecord, fetch_model, read_record, student_prefix
 from ..context import Context
-from ..data.files import load_rows
 from ..errors import InputRefused
-from ..students.bert import load_student
+from ..tasks.registry import TASKS
 from ..teachers.local import TOKENIZER, predict
 
 FORMAT = "onnx-fp32"
 CHECK_ROWS = 256
-TOLERANCE = 1e-4  # largest difference of a logit
+TOLERANCE = 1e-4  # largest difference of an output
 
 
 def compress(run: CompressRun, context: Context) -> CompressResult:
@@ -31,12 +30,13 @@ def compress(run: CompressRun, context: Context) -> CompressResult:
     student = student_prefix(open_prefix(run.storage), run.student_key)
     record = published_record(student)
     context.progress.start(3, "steps")
-    model = load_student(fetch_model(student, record.student, context.folder("student")))
+    task = TASKS[run.task]
+    model = task.load_student(fetch_model(student, record.student, context.folder("student")))
     context.progress.advance()
     target, folder = student.child(FORMAT), context.folder(FORMAT)
     manifest = fetch_published(target, folder) or export(model, record, run, context.folder("student"), folder)
     context.progress.advance()
-    difference = check_outputs(model, TextClassifier(folder, manifest, context.threads), check_texts(run, context))
+    difference = check_outputs(model, task.engine(folder, manifest, context.threads), check_rows(run, context))
     digest = publish_folder(folder, target, (folder / MANIFEST).read_bytes())
     context.progress.advance()
     return CompressResult(
@@ -66,10 +66,11 @@ def export(
     model: PreTrainedModel, record: TrainRecord, run: CompressRun, student: Path, folder: Path
 ) -> ArtifactManifest:
     """Write model.onnx, tokenizer.json and manifest.json into the folder."""
-    export_onnx(model, folder / "model.onnx")
+    TASKS[run.task].export(model, folder / "model.onnx")
     shutil.copy(student / TOKENIZER, folder / record.preprocessing.tokenizer)
     names = ("model.onnx", record.preprocessing.tokenizer)
     manifest = ArtifactManifest(
+        task=run.task,
         labels=record.labels,
         preprocessing=record.preprocessing,
         parameters=record.student.parameters,
@@ -82,21 +83,22 @@ def export(
     return manifest
 
 
-def check_texts(run: CompressRun, context: Context) -> list[str]:
+def check_rows(run: CompressRun, context: Context) -> list[Any]:
     """Real rows to compare on."""
-    return load_rows(run.dataset.train, "train", run.dataset.columns, None, context.folder("data")).texts[:CHECK_ROWS]
+    rows = TASKS[run.task].load_rows(run.dataset.train, "train", run.dataset.columns, None, context.folder("data"))
+    return rows.inputs[:CHECK_ROWS]
 
 
-def check_outputs(model: PreTrainedModel, classifier: TextClassifier, texts: list[str]) -> float:
-    """The largest difference between an ONNX and a torch logit, in one padded batch and row by row."""
-    batch = classifier.tokenizer.batch(texts)
+def check_outputs(model: PreTrainedModel, engine: TextModel, rows: list[Any]) -> float:
+    """The largest difference between an ONNX and a torch output, in one batch and row by row."""
+    batch = engine.encoder.collate(engine.encoder.encode(rows))
     expected = predict(model, batch)
-    alone = np.concatenate([classifier.logits([text]) for text in texts])
-    difference = float(max(np.abs(classifier.run(batch) - expected).max(), np.abs(alone - expected).max()))
+    alone = np.concatenate([engine.outputs([row]) for row in rows])
+    difference = float(max(np.abs(engine.run(batch) - expected).max(), np.abs(alone - expected).max()))
     if not difference <= TOLERANCE:  # NaN too
         raise InputRefused(
             "ExportMismatch",
-            f"the ONNX student's logits differ from torch's by {difference:.2e} on {len(texts)} rows, more than"
+            f"the ONNX student's outputs differ from torch's by {difference:.2e} on {len(rows)} rows, more than"
             f" {TOLERANCE:g}; report this with student.config, or use another student",
         )
     return difference

@@ -1,41 +1,44 @@
 """evaluate: teacher, incumbent, student and control on the same held-out rows, then the gate's decision."""
 
 import io
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from distillery_api.artifact import ArtifactManifest
 from distillery_api.digests import digest_bytes, digest_files
 from distillery_api.distillationjob_status import Measured, VerdictStatus
 from distillery_api.run import ArtifactRef, EvaluateRun
-from distillery_engine import Batch, TextClassifier, TextTokenizer
-from distillery_gate import EvaluationItems, Gate, GateError, Verdict, decide
+from distillery_engine import TextModel
+from distillery_gate import Verdict
 from distillery_storage import NotFound, Prefix, fetch_artifact, open_prefix
-from numpy.typing import NDArray
+from transformers import PreTrainedModel
 
 from ..artifacts.records import TrainRecord, fetch_model, student_prefix
 from ..context import Context
-from ..data.files import Rows, load_rows
+from ..data.files import Rows
 from ..errors import InputRefused
-from ..evaluation.latency import in_engine, measure
+from ..evaluation.latency import measure
 from ..evaluation.report import Content, Report
-from ..students.bert import count_parameters, load_student
-from ..teachers.local import TOKENIZER, TeacherFolder, fetch_teacher, load_teacher, predict
+from ..students.bert import count_parameters
+from ..tasks.head import Answer, Head
+from ..tasks.registry import TASKS
+from ..tasks.task import Task
+from ..teachers.local import TOKENIZER, LocalTeacher, predict
+from ..teachers.teacher import outputs_of
 from .compress import published_record
 
-BATCH = 64
 REPORT, ITEMS = "report.json", "items.parquet"
-Score = Callable[[Batch], NDArray[np.float32]]
 
 
 @dataclass
 class Candidate:
-    """One model's answers. predictions: label names [items]"""
+    """One model's answers: [items]"""
 
-    predictions: list[str]
+    answers: Sequence[Answer]
     digest: str
     parameters: int
     p50_ms: float
@@ -48,40 +51,41 @@ class Evaluation:
 
     run: EvaluateRun
     context: Context
+    task: Task
+    head: Head
     test: Rows
-    labels: list[str]
     models: dict[str, Candidate] = field(default_factory=dict)
 
-    def answers(self, tokenizer: TextTokenizer, score: Score, labels: Sequence[str]) -> list[str]:
-        """Predicted label names, in the order of the rows; batches hold rows of similar length."""
-        rows = tokenizer.ids(self.test.texts)
-        order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
-        names = [""] * len(rows)
-        for start in range(0, len(order), BATCH):
-            self.context.check_stop("nothing of an evaluation is kept")
-            chosen = order[start : start + BATCH]
-            best = score(tokenizer.pad([rows[index] for index in chosen])).argmax(axis=1)
-            for index, label in zip(chosen, best, strict=True):
-                names[index] = labels[label]
-            self.context.progress.advance(len(chosen))
-        return names
+    def answered(self, rows: int) -> None:
+        """Count rows that a model has answered. Raises Interrupted."""
+        self.context.progress.advance(rows)
+        self.context.check_stop("nothing of an evaluation is kept")
+
+    def served(self, folder: str, manifest: ArtifactManifest, digest: str) -> Candidate:
+        """An artifact, in the engine that serves it, by its own preprocessing and its own label names."""
+        path, head = self.context.folder(folder), self.task.head_of(manifest.labels)
+        engine = self.task.engine(path, manifest, self.context.threads)
+        outputs = outputs_of(engine.run, engine.encoder, self.test.inputs, head.outputs, self.answered)
+        latency = measure(self.task.engine(path, manifest, threads=1), self.test.inputs)
+        return Candidate(head.answers(outputs), digest, manifest.parameters, *latency)
 
 
 def evaluate(run: EvaluateRun, context: Context) -> VerdictStatus:
     """Score, decide and publish; a report that this attempt has published already is the answer."""
-    storage = open_prefix(run.storage)
+    storage, task = open_prefix(run.storage), TASKS[run.task]
     target = storage.child(f"evaluations/{run.job.uid}/{run.attempt}")
     if (published := read_report(target)) is not None:
         return published
     record = published_record(student_prefix(storage, run.student_key))
     manifest = fetch_artifact(run.artifact.uri, run.artifact.digest, context.folder("artifact"))
-    teacher = fetch_teacher(run.teacher, context.folder("teacher"))
+    teacher = task.fetch_teacher(run.teacher, context.folder("teacher"))
     check_origin(run, manifest, teacher)
-    test = load_rows(run.dataset.test, "test", run.dataset.columns, manifest.labels, context.folder("data"))
-    evaluation = Evaluation(run, context, test, list(manifest.labels))
+    head = task.head_of(manifest.labels)
+    test = task.load_rows(run.dataset.test, "test", run.dataset.columns, head, context.folder("data"))
+    evaluation = Evaluation(run, context, task, head, test)
     count = 2 + bool(record.control) + bool(run.incumbent)
-    context.progress.start(len(test.texts) * count, "answers")
-    score_student(evaluation, manifest)
+    context.progress.start(len(test) * count, "answers")
+    evaluation.models["student"] = evaluation.served("artifact", manifest, run.artifact.digest)
     score_teacher(evaluation, manifest, teacher)
     score_control(evaluation, manifest, record, student_prefix(storage, run.student_key))
     score_incumbent(evaluation, run.incumbent)
@@ -97,7 +101,7 @@ def read_report(target: Prefix) -> VerdictStatus | None:
     return Report.model_validate_json(data).status(f"{target.uri}/{REPORT}", digest_bytes(data))
 
 
-def check_origin(run: EvaluateRun, manifest: ArtifactManifest, teacher: TeacherFolder) -> None:
+def check_origin(run: EvaluateRun, manifest: ArtifactManifest, teacher: LocalTeacher) -> None:
     """The artifact must come from this training and this teacher."""
     made = manifest.provenance
     if made.student_key != run.student_key or made.teacher != teacher.digest:
@@ -108,27 +112,13 @@ def check_origin(run: EvaluateRun, manifest: ArtifactManifest, teacher: TeacherF
         )
 
 
-def score_student(evaluation: Evaluation, manifest: ArtifactManifest) -> None:
-    """The artifact, in the engine that serves it."""
-    folder = evaluation.context.folder("artifact")
-    engine = TextClassifier(folder, manifest, evaluation.context.threads)
-    p50, p99 = measure(TextClassifier(folder, manifest, threads=1), evaluation.test.texts)
-    evaluation.models["student"] = Candidate(
-        evaluation.answers(engine.tokenizer, engine.run, engine.labels),
-        evaluation.run.artifact.digest,
-        manifest.parameters,
-        p50,
-        p99,
-    )
-
-
-def score_teacher(evaluation: Evaluation, manifest: ArtifactManifest, teacher: TeacherFolder) -> None:
+def score_teacher(evaluation: Evaluation, manifest: ArtifactManifest, teacher: LocalTeacher) -> None:
     """The teacher in torch; its latency in the student's engine."""
-    model = load_teacher(teacher, evaluation.run.teacher.uri)
-    names = evaluation.answers(teacher.tokenizer(), lambda batch: predict(model, batch), teacher.labels)
-    engine = in_engine(model, teacher.path / TOKENIZER, manifest, evaluation.context.folder("teacher-onnx"))
-    p50, p99 = measure(engine, evaluation.test.texts)
-    evaluation.models["teacher"] = Candidate(names, teacher.digest, count_parameters(model), p50, p99)
+    outputs = teacher.answers(evaluation.test.inputs, evaluation.answered)
+    engine = in_engine(evaluation, teacher.model, teacher.path, manifest, "teacher-onnx")
+    latency = measure(engine, evaluation.test.inputs)
+    parameters = count_parameters(teacher.model)
+    evaluation.models["teacher"] = Candidate(teacher.head.answers(outputs), teacher.digest, parameters, *latency)
 
 
 def score_control(evaluation: Evaluation, manifest: ArtifactManifest, record: TrainRecord, student: Prefix) -> None:
@@ -136,45 +126,44 @@ def score_control(evaluation: Evaluation, manifest: ArtifactManifest, record: Tr
     if record.control is None:
         return
     folder = fetch_model(student, record.control, evaluation.context.folder("control"))
-    model, limits = load_student(folder), record.preprocessing
-    tokenizer = TextTokenizer(folder / limits.tokenizer, limits.max_length, limits.pad_token_id)
-    names = evaluation.answers(tokenizer, lambda batch: predict(model, batch), record.labels)
-    engine = in_engine(model, folder / limits.tokenizer, manifest, evaluation.context.folder("control-onnx"))
-    p50, p99 = measure(engine, evaluation.test.texts)
+    model, head = evaluation.task.load_student(folder), evaluation.task.head_of(record.labels)
+    encoder = evaluation.task.encoder(folder, record.preprocessing)
+    outputs = outputs_of(
+        lambda batch: predict(model, batch), encoder, evaluation.test.inputs, head.outputs, evaluation.answered
+    )
+    latency = measure(in_engine(evaluation, model, folder, manifest, "control-onnx"), evaluation.test.inputs)
     digest = digest_files(record.control.files)
-    evaluation.models["control"] = Candidate(names, digest, record.control.parameters, p50, p99)
+    evaluation.models["control"] = Candidate(head.answers(outputs), digest, record.control.parameters, *latency)
+
+
+def in_engine(
+    evaluation: Evaluation, model: PreTrainedModel, source: Path, student: ArtifactManifest, name: str
+) -> TextModel:
+    """Another model as ONNX in a scratch folder, to be timed as the student is: same engine and limits, one thread."""
+    folder = evaluation.context.folder(name)
+    evaluation.task.export(model, folder / student.model)
+    shutil.copy(source / TOKENIZER, folder / student.preprocessing.tokenizer)
+    return evaluation.task.engine(folder, student, threads=1)
 
 
 def score_incumbent(evaluation: Evaluation, incumbent: ArtifactRef | None) -> None:
-    """The model that serves now, by its own preprocessing and its own label names."""
+    """The model that serves now."""
     if incumbent is None:
         return
-    folder = evaluation.context.folder("incumbent")
-    manifest = fetch_artifact(incumbent.uri, incumbent.digest, folder)
-    engine = TextClassifier(folder, manifest, evaluation.context.threads)
-    names = evaluation.answers(engine.tokenizer, engine.run, engine.labels)
-    p50, p99 = measure(TextClassifier(folder, manifest, threads=1), evaluation.test.texts)
-    evaluation.models["incumbent"] = Candidate(names, incumbent.digest, manifest.parameters, p50, p99)
+    manifest = fetch_artifact(incumbent.uri, incumbent.digest, evaluation.context.folder("incumbent"))
+    evaluation.models["incumbent"] = evaluation.served("incumbent", manifest, incumbent.digest)
 
 
 def judge(evaluation: Evaluation) -> Verdict:
     """The gate's decision. Raises InputRefused (GateInput)."""
-    gold = gold_names(evaluation)
-    right = {
-        name: np.array([answer == label for answer, label in zip(model.predictions, gold, strict=True)])
-        for name, model in evaluation.models.items()
-    }
-    spec = evaluation.run.gate
-    gate = Gate(min_retention=spec.min_retention, incumbent_margin=spec.incumbent_margin)
-    try:
-        return decide(EvaluationItems(ids=range(len(gold)), **right), gate)
-    except GateError as error:
-        raise InputRefused("GateInput", str(error)) from error
+    answers = {name: model.answers for name, model in evaluation.models.items()}
+    return evaluation.head.judge(gold_answers(evaluation), answers, evaluation.run.gate)
 
 
-def gold_names(evaluation: Evaluation) -> list[str]:
-    """Gold label names of the held-out rows."""
-    return [evaluation.labels[label] for label in evaluation.test.labels or []]
+def gold_answers(evaluation: Evaluation) -> list[Answer]:
+    """Gold answers of the held-out rows."""
+    assert evaluation.test.gold is not None  # noqa: S101 - read with its head
+    return evaluation.head.gold_answers(evaluation.test.gold)
 
 
 def publish(evaluation: Evaluation, target: Prefix, record: TrainRecord, verdict: Verdict) -> VerdictStatus:
@@ -204,9 +193,9 @@ def publish(evaluation: Evaluation, target: Prefix, record: TrainRecord, verdict
 
 def items_file(evaluation: Evaluation) -> bytes:
     """One row per held-out item: its number in the test file, its key, the gold label and each model's answer."""
-    columns = {"item": list(range(len(evaluation.test.texts))), "row_key": evaluation.test.keys}
-    columns |= {"gold": gold_names(evaluation)}
-    columns |= {name: model.predictions for name, model in evaluation.models.items()}
+    columns = {"item": list(range(len(evaluation.test))), "row_key": evaluation.test.keys}
+    columns |= {"gold": gold_answers(evaluation)}
+    columns |= {name: model.answers for name, model in evaluation.models.items()}
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns), buffer)
     return buffer.getvalue()

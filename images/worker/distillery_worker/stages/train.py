@@ -5,24 +5,23 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from distillery_api.artifact import Preprocessing
 from distillery_api.distillationjob import Objective
 from distillery_api.run import TrainRun
 from distillery_api.summary import TrainResult
-from distillery_engine import TextTokenizer
 from distillery_storage import Prefix, open_prefix
 from distillery_storage.folders import file_digest
-from torch import Tensor
 
 from ..artifacts.records import ModelRecord, TrainRecord, publish_record, read_record, student_prefix
 from ..context import Context
-from ..data.files import load_rows
 from ..labels.store import LabelStore
-from ..students.bert import MeanPooledBert, build_student, count_parameters
-from ..teachers.local import TOKENIZER, TOKENIZER_CONFIG, TeacherFolder, fetch_teacher, load_teacher
+from ..students.bert import count_parameters
+from ..tasks.registry import TASKS
+from ..tasks.task import Task
+from ..teachers.local import LocalTeacher
 from ..training.checkpoints import Checkpoints
 from ..training.examples import Split, collect
 from ..training.fitting import Fit, Schedule
+from ..training.learner import Learner
 
 CONTROL_OBJECTIVE = Objective(alpha=0.0, temperature=1.0)
 
@@ -35,9 +34,8 @@ class Training:
     context: Context
     student: Prefix
     attempt: str
-    teacher: TeacherFolder
-    embeddings: Tensor
-    tokenizer: TextTokenizer
+    task: Task
+    teacher: LocalTeacher
 
     def schedule(self, rows: int, learning_rate: float) -> Schedule:
         """Both models take as many steps as the student needs for its epochs over `rows` rows."""
@@ -52,17 +50,6 @@ class Training:
             seed=training.seed,
         )
 
-    def fresh_model(self) -> MeanPooledBert:
-        """Student and control start from the same weights, so that only the labels tell them apart."""
-        return build_student(
-            self.run.student.config,
-            self.teacher.labels,
-            self.embeddings,
-            max_length=self.teacher.max_length,
-            pad_token_id=self.teacher.pad_token_id,
-            seed=self.run.training.seed,
-        )
-
 
 def train(run: TrainRun, context: Context) -> TrainResult:
     """Train and publish; a student that is published already is only reported."""
@@ -73,19 +60,19 @@ def train(run: TrainRun, context: Context) -> TrainResult:
         student=folder,
         parameters=record.student.parameters,
         steps=record.student.steps,
-        validation_accuracy=record.student.validation_accuracy,
-        control_validation_accuracy=record.control.validation_accuracy if record.control else None,
+        validation_score=record.student.validation_score,
+        control_validation_score=record.control.validation_score if record.control else None,
         resumed_from_step=record.resumed_from_step,
     )
 
 
 def train_both(run: TrainRun, context: Context, student: Prefix) -> TrainRecord:
     """Student first, then the control if the job asks for one."""
-    teacher = fetch_teacher(run.teacher, context.folder("teacher"))
-    embeddings = load_teacher(teacher, run.teacher.uri).get_input_embeddings().weight.detach().clone()
+    task = TASKS[run.task]
+    teacher = task.fetch_teacher(run.teacher, context.folder("teacher"))
     # The token keeps two pods of one attempt (a lost node's pod may not be dead) out of each other's files.
     attempt = f"{run.job.uid}-{run.attempt}-{uuid.uuid4().hex[:8]}"
-    training = Training(run, context, student, attempt, teacher, embeddings, teacher.tokenizer())
+    training = Training(run, context, student, attempt, task, teacher)
     split = load_split(training)
     schedule = training.schedule(len(split.learn), run.training.learning_rate)
     context.progress.start(schedule.steps * (2 if run.training.control else 1), "steps")
@@ -93,7 +80,7 @@ def train_both(run: TrainRun, context: Context, student: Prefix) -> TrainRecord:
     control = None
     if run.training.control:
         paced = training.schedule(len(split.learn), run.training.control.learning_rate)
-        control, _ = fit(training, "control", split.gold_only(), paced, CONTROL_OBJECTIVE)
+        control, _ = fit(training, "control", split.gold_only(teacher.head), paced, CONTROL_OBJECTIVE)
     return publish_record(
         student,
         TrainRecord(
@@ -101,8 +88,8 @@ def train_both(run: TrainRun, context: Context, student: Prefix) -> TrainRecord:
             teacher=teacher.digest,
             labels_key=run.labels_key,
             student_key=run.student_key,
-            labels=list(teacher.labels),
-            preprocessing=Preprocessing(max_length=teacher.max_length, pad_token_id=teacher.pad_token_id),
+            labels=list(teacher.head.labels),
+            preprocessing=task.preprocessing(teacher),
             validation_rows=len(split.validation),
             resumed_from_step=began,
             student=learned,
@@ -113,26 +100,31 @@ def train_both(run: TrainRun, context: Context, student: Prefix) -> TrainRecord:
 
 def load_split(training: Training) -> Split:
     """The rows with their soft labels."""
-    run, folder = training.run, training.context.folder("data")
-    columns = run.dataset.columns
-    gold = load_rows(run.dataset.train, "train", columns, training.teacher.labels, folder)
+    run, task, teacher = training.run, training.task, training.teacher
+    columns, folder = run.dataset.columns, training.context.folder("data")
+    gold = task.load_rows(run.dataset.train, "train", columns, teacher.head, folder)
     unlabelled = None
     if run.dataset.unlabelled:
-        unlabelled = load_rows(run.dataset.unlabelled, "unlabelled", columns, None, folder)
+        unlabelled = task.load_rows(run.dataset.unlabelled, "unlabelled", columns, None, folder)
     store = LabelStore.at(open_prefix(run.storage), run.labels_key)
-    return collect(gold, unlabelled, training.tokenizer, store, run.training.seed)
+    return collect(gold, unlabelled, teacher.encoder, teacher.head, store, run.training.seed)
 
 
 def fit(training: Training, name: str, split: Split, schedule: Schedule, target: Objective) -> tuple[ModelRecord, int]:
-    """Train one model and upload it under the attempt; gives its record and the step it resumed from."""
-    folder = training.context.folder(name)
+    """Train one model and upload it under the attempt; gives its record and the step it resumed from.
+
+    Student and control start from the same weights, so that only the labels tell them apart.
+    """
+    folder, teacher = training.context.folder(name), training.teacher
     checkpoints = Checkpoints(training.student, training.attempt, name, training.context.folder("checkpoints"))
-    work = Fit(training.fresh_model(), split, training.tokenizer, schedule, target)
+    model = training.task.fresh_student(training.run.student, teacher, training.run.training.seed)
+    work = Fit(model, split, Learner(teacher.encoder, teacher.head, target), schedule)
     began = work.run(checkpoints, training.context)
     work.model.save_pretrained(folder)
-    for file in (TOKENIZER, TOKENIZER_CONFIG):
-        shutil.copy(training.teacher.path / file, folder / file)
+    for file in training.task.files():
+        shutil.copy(teacher.path / file, folder / file)
     target_folder = f"attempts/{training.attempt}/{name}"
+    assert work.standing.best_score is not None  # noqa: S101 - the last step validates
     record = ModelRecord(
         folder=target_folder,
         files=upload(folder, training.student.child(target_folder)),
@@ -143,7 +135,7 @@ def fit(training: Training, name: str, split: Split, schedule: Schedule, target:
         rows=len(split.learn),
         passes=schedule.steps * schedule.batch_size / len(split.learn),
         cpu_seconds=work.standing.cpu_seconds,
-        validation_accuracy=work.standing.best_score,
+        validation_score=work.standing.best_score,
     )
     return record, began
 

@@ -1,7 +1,7 @@
 """The student: a BERT encoder over the teacher's vocabulary, built from its config and a seed alone."""
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from distillery_api.distillationjob import StudentConfig
@@ -10,6 +10,7 @@ from transformers import BertConfig, BertModel, BertPreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from ..errors import InputRefused
+from ..tasks.head import Head
 
 EMBEDDING_STD = 0.05  # of the projected teacher embeddings
 
@@ -46,7 +47,7 @@ def check_student(config: StudentConfig, teacher_hidden: int) -> None:
 
 def build_student(
     config: StudentConfig,
-    labels: Sequence[str],
+    head: Head,
     teacher_embeddings: Tensor,
     *,
     max_length: int,
@@ -70,14 +71,23 @@ def build_student(
             pad_token_id=pad_token_id,
             hidden_dropout_prob=0.0,  # the soft labels regularise; and training needs no random state to resume
             attention_probs_dropout_prob=0.0,
-            id2label=dict(enumerate(labels)),
-            label2id={label: index for index, label in enumerate(labels)},
+            **label_maps(head),
         )
     )
     if config.embeddings == "FromTeacher":
         with torch.no_grad():
             model.get_input_embeddings().weight.copy_(project(teacher_embeddings, config.hidden_size))
     return model
+
+
+def label_maps(head: Head) -> dict[str, Any]:
+    """The names of the outputs, as transformers stores them; their number alone where they have none."""
+    if not head.labels:
+        return {"num_labels": head.outputs}
+    return {
+        "id2label": dict(enumerate(head.labels)),
+        "label2id": {label: index for index, label in enumerate(head.labels)},
+    }
 
 
 def project(embeddings: Tensor, rank: int) -> Tensor:

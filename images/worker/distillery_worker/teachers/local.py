@@ -1,36 +1,43 @@
 """The teacher: a Hugging Face folder, checked before anything runs on it."""
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from distillery_api.digests import digest_files
 from distillery_api.distillationjob import ModelSource
-from distillery_engine import Batch, TextTokenizer
+from distillery_engine import TextTokenizer
 from distillery_storage import download_folder
 from numpy.typing import NDArray
+from torch import Tensor
 from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 
 from ..data.files import first_line
 from ..devices import best_device, device_of
 from ..errors import InputRefused
 from ..labels.store import Codec
+from ..tasks.head import Head
+from .teacher import Teacher, outputs_of
 
 CONFIG, TOKENIZER, TOKENIZER_CONFIG = "config.json", "tokenizer.json", "tokenizer_config.json"
+ReadHead = Callable[[dict[str, Any], str], Head]  # config.json and the uri that names it in messages
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 
-@dataclass(frozen=True)
-class TeacherFolder:
-    """A downloaded teacher whose static files have been read."""
+@dataclass
+class LocalTeacher(Teacher):
+    """A downloaded folder whose static files have been read; the weights are loaded when they are first needed."""
 
     path: Path
+    uri: str
     digest: str
     tokenizer_digest: str
-    labels: tuple[str, ...]
+    head: Head
     max_length: int  # tokens
     pad_token_id: int
 
@@ -41,15 +48,25 @@ class TeacherFolder:
             tokenizer=self.tokenizer_digest,
             kind=kind,
             max_length=self.max_length,
-            labels=list(self.labels),
+            labels=list(self.head.labels),
         )
 
-    def tokenizer(self) -> TextTokenizer:
+    @cached_property
+    def encoder(self) -> TextTokenizer:
         """The tokenizer that teacher and student share."""
         return TextTokenizer(self.path / TOKENIZER, self.max_length, self.pad_token_id)
 
+    @cached_property
+    def model(self) -> PreTrainedModel:
+        """The weights. Raises InputRefused (WeightsCorrupt)."""
+        return load_model(self.path, self.uri)
 
-def fetch_teacher(source: ModelSource, dest: Path) -> TeacherFolder:
+    def answers(self, inputs: Sequence[Any], done: Callable[[int], None]) -> NDArray[np.float32]:
+        """Outputs float32 [inputs, outputs]; rows of similar length share a batch."""
+        return outputs_of(lambda batch: predict(self.model, batch), self.encoder, inputs, self.head.outputs, done)
+
+
+def fetch_teacher(source: ModelSource, read_head: ReadHead, dest: Path) -> LocalTeacher:
     """Download the folder and check it. Raises InputRefused, DigestMismatch's reason included, and storage errors."""
     files = download_folder(source.uri, dest)
     digest = digest_files(files)
@@ -61,11 +78,17 @@ def fetch_teacher(source: ModelSource, dest: Path) -> TeacherFolder:
         )
     check_formats(files, source.uri)
     config = read_json(dest / CONFIG, source.uri)
-    return TeacherFolder(
+    if "auto_map" in config:
+        raise InputRefused(
+            "UnsafeFormat",
+            f"teachers[0].model: {source.uri} needs Python code of its own (auto_map); use a built-in model",
+        )
+    return LocalTeacher(
         path=dest,
+        uri=source.uri,
         digest=digest,
         tokenizer_digest=files[TOKENIZER],
-        labels=label_names(config, source.uri),
+        head=read_head(config, source.uri),
         max_length=length_limit(config, read_json(dest / TOKENIZER_CONFIG, source.uri)),
         pad_token_id=config.get("pad_token_id") or 0,
     )
@@ -102,33 +125,17 @@ def read_json(path: Path, uri: str) -> dict[str, Any]:
     return value
 
 
-def label_names(config: dict[str, Any], uri: str) -> tuple[str, ...]:
-    """Label names in the order of their ids."""
-    if "auto_map" in config:
-        raise InputRefused(
-            "UnsafeFormat", f"teachers[0].model: {uri} needs Python code of its own (auto_map); use a built-in model"
-        )
-    by_id = {int(number): str(name) for number, name in (config.get("id2label") or {}).items()}
-    names = tuple(by_id.get(number, "") for number in range(len(by_id)))
-    if len(names) < 2 or "" in names or len(set(names)) < len(names):
-        raise InputRefused(
-            "ModelUnsupported",
-            f"teachers[0].model: id2label in {uri}/config.json must name at least two different labels, ids from 0 up",
-        )
-    return names
-
-
 def length_limit(config: dict[str, Any], tokenizer_config: dict[str, Any]) -> int:
     """Tokens per text: the tokenizer's model_max_length, or the model's positions where that is absent or larger."""
     positions = int(config.get("max_position_embeddings") or 512)
     return min(int(tokenizer_config.get("model_max_length") or positions), positions)
 
 
-def load_teacher(folder: TeacherFolder, uri: str) -> PreTrainedModel:
+def load_model(folder: Path, uri: str) -> PreTrainedModel:
     """The model with its weights, in float32 and evaluation mode. Raises InputRefused (WeightsCorrupt)."""
     try:
         model, report = AutoModelForSequenceClassification.from_pretrained(
-            folder.path,
+            folder,
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,
@@ -162,12 +169,12 @@ def config_of(model: PreTrainedModel) -> PretrainedConfig:
 
 
 @torch.inference_mode()
-def predict(model: torch.nn.Module, batch: Batch) -> NDArray[np.float32]:
-    """Logits float32 [rows, labels] of tokenized rows."""
-    device = device_of(model)
-    output = model(
-        input_ids=torch.from_numpy(batch.input_ids).to(device),
-        attention_mask=torch.from_numpy(batch.attention_mask).to(device),
-    )
-    logits: NDArray[np.float32] = output.logits.float().cpu().numpy()
+def predict(model: torch.nn.Module, batch: NamedTuple) -> NDArray[np.float32]:
+    """Outputs float32 [rows, outputs] of a batch whose fields are named like the model's inputs."""
+    logits: NDArray[np.float32] = model(**on_device(batch, device_of(model))).logits.float().cpu().numpy()
     return logits
+
+
+def on_device(batch: NamedTuple, device: torch.device) -> dict[str, Tensor]:
+    """The batch as tensors, by the names of the model's inputs."""
+    return {name: torch.from_numpy(array).to(device) for name, array in batch._asdict().items()}

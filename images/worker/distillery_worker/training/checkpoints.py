@@ -22,10 +22,10 @@ RECORD, STATE = "checkpoint.json", "state.safetensors"
 
 
 class Standing(Model):
-    """Counts that go with the tensors. Scores are validation accuracies."""
+    """Counts that go with the tensors. Scores are the head's, on validation rows."""
 
     step: int = 0
-    best_score: float = -1.0
+    best_score: float | None = None
     best_step: int = 0
     cpu_seconds: float = 0.0
 

@@ -1,19 +1,20 @@
-"""What a model learns from: token rows, gold labels and teacher logits, split and ordered by seed alone."""
+"""What a model learns from: encoded rows, gold values and teacher answers, split and ordered by seed alone."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from distillery_api.digests import digest_of
-from distillery_engine import TextTokenizer
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.files import Rows
 from ..errors import InputRefused
 from ..labels.store import LabelStore
-from ..losses.objective import NO_GOLD
+from ..tasks.head import Head
+from ..teachers.teacher import Encoder
 
 VALIDATION_SHARE = 0.1
 POOL_BATCHES = 50  # batches whose rows are sorted by length together, so that little is padding
@@ -21,19 +22,19 @@ POOL_BATCHES = 50  # batches whose rows are sorted by length together, so that l
 
 @dataclass(frozen=True)
 class Examples:
-    """n rows. gold: label ids [n], NO_GOLD where there is none; teacher: logits [n, labels]"""
+    """n rows. rows: encoded inputs; gold: [n], the head's `without_gold` where there is none; teacher: [n, outputs]"""
 
-    tokens: list[list[int]]
+    rows: list[Any]
     gold: Tensor
     teacher: Tensor
 
     def __len__(self) -> int:
-        return len(self.tokens)
+        return len(self.rows)
 
     def take(self, indices: NDArray[np.int64]) -> "Examples":
         """The rows at these indices."""
         picked = torch.from_numpy(indices)
-        return Examples([self.tokens[index] for index in indices], self.gold[picked], self.teacher[picked])
+        return Examples([self.rows[index] for index in indices], self.gold[picked], self.teacher[picked])
 
 
 @dataclass(frozen=True)
@@ -43,33 +44,34 @@ class Split:
     learn: Examples
     validation: Examples
 
-    def gold_only(self) -> "Split":
+    def gold_only(self, head: Head) -> "Split":
         """What the control learns from: the labelled rows alone."""
-        return Split(self.learn.take(np.flatnonzero(self.learn.gold.numpy() != NO_GOLD)), self.validation)
+        return Split(self.learn.take(np.flatnonzero(head.has_gold(self.learn.gold).numpy())), self.validation)
 
 
-def collect(train: Rows, unlabelled: Rows | None, tokenizer: TextTokenizer, store: LabelStore, seed: int) -> Split:
-    """Tokenize, look every row's soft labels up, and split. A text is in one part only.
+def collect(train: Rows, unlabelled: Rows | None, encoder: Encoder, head: Head, store: LabelStore, seed: int) -> Split:
+    """Encode, look every row's soft labels up, and split. An input is in one part only.
 
     Raises InputRefused (LabelsMissing) when a row has no soft labels.
     """
+    assert train.gold is not None  # noqa: S101 - read with its head
     validation = validation_keys(train.keys, seed)
-    texts, keys, gold = list(train.texts), list(train.keys), list(train.labels or [])
+    inputs, keys = list(train.inputs), list(train.keys)
     seen = set(keys)
-    for text, key in zip(unlabelled.texts, unlabelled.keys, strict=True) if unlabelled else ():
-        if key not in seen:  # a text that stands twice, or with a gold label, counts once
+    for row, key in zip(unlabelled.inputs, unlabelled.keys, strict=True) if unlabelled else ():
+        if key not in seen:  # an input that stands twice, or with a gold value, counts once
             seen.add(key)
-            texts.append(text)
+            inputs.append(row)
             keys.append(key)
-            gold.append(NO_GOLD)
-    missing, logits = store.lookup(keys)
+    missing, answers = store.lookup(keys)
     if missing:
         raise InputRefused(
             "LabelsMissing",
             f"{len(missing)} of {len(seen)} rows have no soft labels under {store.prefix.uri};"
             " segments were deleted or damaged: apply the job again, its label stage writes them",
         )
-    rows = Examples(tokenizer.ids(texts), torch.tensor(gold), torch.from_numpy(logits))
+    gold = torch.cat([torch.from_numpy(train.gold), head.without_gold.repeat(len(keys) - len(train))])
+    rows = Examples(encoder.encode(inputs), gold, torch.from_numpy(answers))
     held = np.array([key in validation for key in keys])
     return Split(rows.take(np.flatnonzero(~held)), rows.take(np.flatnonzero(held)))
 
@@ -98,7 +100,7 @@ def epoch_batches(lengths: NDArray[np.int64], batch_size: int, seed: int, epoch:
 
 def batches_from(examples: Examples, batch_size: int, seed: int, step: int) -> Iterator[Examples]:
     """Batches without end, beginning with the one of this step (counted from 0)."""
-    lengths = np.array([len(row) for row in examples.tokens])
+    lengths = np.array([len(row) for row in examples.rows])
     per_epoch = -(-len(examples) // batch_size)
     while True:
         epoch, first = divmod(step, per_epoch)

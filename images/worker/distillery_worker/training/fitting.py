@@ -5,23 +5,19 @@ import time
 from dataclasses import dataclass
 
 import torch
-from distillery_api.distillationjob import Objective
-from distillery_engine import TextTokenizer
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from ..context import Context
 from ..devices import best_device
-from ..losses.objective import objective
-from ..teachers.local import predict
 from .checkpoints import Checkpoints, Standing
 from .examples import Examples, Split, batches_from
+from .learner import Learner
 
 WARM_UP = 0.1  # share of the steps
 START_DIVISOR, END_DIVISOR = 25.0, 1e4
 WEIGHT_DECAY = 0.01
 MAX_GRADIENT_NORM = 1.0
-SCORE_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -56,14 +52,12 @@ class Fit:
         self,
         model: PreTrainedModel,
         split: Split,
-        tokenizer: TextTokenizer,
+        learner: Learner,
         schedule: Schedule,
-        target: Objective,
     ) -> None:
         self.device = best_device()
         self.model: PreTrainedModel = model.to(self.device)
-        self.split, self.tokenizer = split, tokenizer
-        self.schedule, self.target = schedule, target
+        self.split, self.learner, self.schedule = split, learner, schedule
         self.optimizer = torch.optim.AdamW(
             model.parameters(), lr=schedule.learning_rate, weight_decay=WEIGHT_DECAY, fused=True
         )
@@ -97,13 +91,7 @@ class Fit:
         self.model.train()
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule.rate_at(self.standing.step)
-        padded = self.tokenizer.pad(batch.tokens)
-        logits = self.model(
-            input_ids=torch.from_numpy(padded.input_ids).to(self.device),
-            attention_mask=torch.from_numpy(padded.attention_mask).to(self.device),
-        ).logits
-        teacher, gold = batch.teacher.to(self.device), batch.gold.to(self.device)
-        loss = objective(logits, teacher, gold, self.target.alpha, self.target.temperature)
+        loss = self.learner.loss(self.model, batch)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM)
         self.optimizer.step()
@@ -112,8 +100,9 @@ class Fit:
 
     def validate(self) -> None:
         """Keep the weights if they score at least as well as the best so far."""
-        score = accuracy(self.model, self.split.validation, self.tokenizer)
-        if score >= self.standing.best_score:
+        score = self.learner.score(self.model, self.split.validation)
+        best = self.standing.best_score
+        if best is None or score >= best:
             self.standing = self.standing.model_copy(update={"best_score": score, "best_step": self.standing.step})
             self.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
 
@@ -153,13 +142,3 @@ class Fit:
 def section(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The tensors under a prefix, without it."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def accuracy(model: PreTrainedModel, examples: Examples, tokenizer: TextTokenizer) -> float:
-    """Share of rows whose gold label gets the highest logit."""
-    model.eval()
-    right = 0
-    for start in range(0, len(examples), SCORE_BATCH):
-        logits = predict(model, tokenizer.pad(examples.tokens[start : start + SCORE_BATCH]))
-        right += int((logits.argmax(axis=1) == examples.gold[start : start + SCORE_BATCH].numpy()).sum())
-    return right / len(examples)

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnxruntime as ort
 from distillery_api.artifact import ArtifactManifest
 from numpy.typing import NDArray
 
-from .tokenization import Batch, TextTokenizer
+from .tokenization import TextTokenizer
 
 INPUTS = ("input_ids", "attention_mask")
 OUTPUT = "logits"
@@ -19,17 +20,18 @@ class ArtifactInvalid(Exception):  # noqa: N818 - named for what is found
     """The files of an artifact cannot serve what its manifest says."""
 
 
-class TextClassifier:
-    """A text classifier on onnxruntime's CPU provider. `logits` may be called from several threads at once.
+class TextModel:
+    """A student on texts, on onnxruntime's CPU provider. Its methods may be called from several threads at once.
 
     Raises ArtifactInvalid when the files do not load or the graph has another interface than the manifest.
     """
 
     def __init__(self, folder: Path, manifest: ArtifactManifest, threads: int = 1) -> None:
         self.labels: list[str] = list(manifest.labels)
+        self._width = len(self.labels) or 1  # a score has no name
         preprocessing = manifest.preprocessing
         try:
-            self.tokenizer = TextTokenizer(
+            self.encoder = TextTokenizer(
                 folder / preprocessing.tokenizer, preprocessing.max_length, preprocessing.pad_token_id
             )
             self._session = ort.InferenceSession(
@@ -44,21 +46,20 @@ class TextClassifier:
         if inputs != set(INPUTS):
             raise ArtifactInvalid(f"{manifest.model} takes inputs {sorted(inputs)}, not {sorted(INPUTS)}")
         outputs = {item.name: item.shape for item in self._session.get_outputs()}
-        if OUTPUT not in outputs or outputs[OUTPUT][-1] != len(self.labels):
+        if OUTPUT not in outputs or outputs[OUTPUT][-1] != self._width:
             raise ArtifactInvalid(
-                f"{manifest.model} has outputs {outputs}; the manifest wants '{OUTPUT}' with {len(self.labels)} labels"
+                f"{manifest.model} has outputs {outputs}; the manifest wants '{OUTPUT}', {self._width} a row"
             )
 
-    def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Logits float32 [len(texts), labels]; all texts run as one batch, padded to the longest."""
+    def outputs(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Outputs float32 [len(texts), outputs]; all texts run as one batch, padded to the longest."""
         if not texts:
-            return np.zeros((0, len(self.labels)), dtype=np.float32)
-        return self.run(self.tokenizer.batch(texts))
+            return np.zeros((0, self._width), dtype=np.float32)
+        return self.run(self.encoder.batch(texts))
 
-    def run(self, batch: Batch) -> NDArray[np.float32]:
-        """Logits float32 [rows, labels] of tokenized rows."""
-        feeds = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
-        logits: NDArray[np.float32] = self._session.run([OUTPUT], feeds)[0]
+    def run(self, batch: NamedTuple) -> NDArray[np.float32]:
+        """Outputs float32 [rows, outputs] of a batch whose fields are named like the graph's inputs."""
+        logits: NDArray[np.float32] = self._session.run([OUTPUT], batch._asdict())[0]
         return logits
 
 

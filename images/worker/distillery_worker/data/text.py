@@ -1,0 +1,39 @@
+"""Rows of text, alone or with the query that it answers, and their gold values."""
+
+from pathlib import Path
+from typing import Any
+
+from distillery_api.digests import digest_of
+from distillery_api.distillationjob import Columns
+from distillery_storage.folders import file_digest
+
+from ..errors import InputRefused
+from .files import ReadGold, Rows, fetch_file, read_columns
+
+
+def row_key(text: str) -> str:
+    """Name of a row in the label store: hex SHA-256 of its canonical form. Nothing is normalised."""
+    return digest_of({"text": text}).removeprefix("sha256:")
+
+
+def load_texts(uri: str, field: str, columns: Columns, read_gold: ReadGold | None, workdir: Path) -> Rows:
+    """Read a file of the dataset; `field` names it in messages. With `read_gold`, every row needs a gold value.
+
+    Raises InputRefused (DataUnreadable, MissingColumn, EmptyText, and what `read_gold` raises) and storage errors.
+    """
+    path = fetch_file(uri, field, workdir)
+    wanted = [columns.text] if read_gold is None else [columns.text, columns.label]
+    table = read_columns(path, uri, field, wanted)
+    texts = checked_texts(table[columns.text], field, columns.text)
+    gold = None if read_gold is None else read_gold(table[columns.label], field, columns.label)
+    return Rows(texts, gold, file_digest(path), [row_key(text) for text in texts])
+
+
+def checked_texts(values: list[Any], field: str, column: str) -> list[str]:
+    """The texts, or InputRefused naming the first row (counted from 1) that has none."""
+    for number, value in enumerate(values, 1):
+        if not isinstance(value, str) or not value.strip():
+            raise InputRefused(
+                "EmptyText", f"dataset.{field}: row {number} has no text in column '{column}'; remove or fill the row"
+            )
+    return values

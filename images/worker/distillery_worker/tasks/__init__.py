@@ -1,0 +1,1 @@
+"""What each value of spec.task means, behind one interface."""

@@ -1,0 +1,90 @@
+"""One of several labels: logits by label, cross-entropy and KL, judged by accuracy."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from distillery_api.distillationjob import GateSpec, Objective
+from distillery_gate import EvaluationItems, Gate, GateError, Verdict, decide
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..data.files import listed
+from ..errors import InputRefused
+from ..losses.objective import NO_GOLD, objective
+from .head import Answer, Head
+
+
+class Classification(Head):
+    """Outputs are logits, one a label; gold values are label ids."""
+
+    without_gold = torch.tensor(NO_GOLD)
+
+    def __init__(self, labels: Iterable[str]) -> None:
+        self.labels = tuple(labels)
+        self.outputs = len(self.labels)
+
+    def gold(self, values: list[Any], field: str, column: str) -> NDArray[Any]:
+        """Label ids by name; whole numbers are read as names. Raises InputRefused (UnknownLabel)."""
+        index = {label: number for number, label in enumerate(self.labels)}
+        names = [str(value) if isinstance(value, int) else value for value in values]
+        for number, name in enumerate(names, 1):
+            if name not in index:
+                raise InputRefused(
+                    "UnknownLabel",
+                    f"dataset.{field}: row {number} has label {name!r} in column '{column}', which the teacher does"
+                    f" not know; it knows {listed(self.labels)}: correct the row, or id2label in the teacher's"
+                    " config.json",
+                )
+        return np.array([index[name] for name in names], dtype=np.int64)
+
+    def has_gold(self, gold: Tensor) -> Tensor:
+        """Which rows have a label: bool [rows]."""
+        return gold != NO_GOLD
+
+    def loss(self, student: Tensor, teacher: Tensor, gold: Tensor, objective_: Objective) -> Tensor:
+        """KL to the teacher and cross-entropy to the label."""
+        return objective(student, teacher, gold, objective_.alpha, objective_.temperature)
+
+    def score(self, outputs: NDArray[np.float32], gold: NDArray[Any]) -> float:
+        """Accuracy."""
+        return float((outputs.argmax(axis=1) == gold).mean())
+
+    def answers(self, outputs: NDArray[np.float32]) -> list[Answer]:
+        """Names of the likeliest labels."""
+        return [self.labels[index] for index in outputs.argmax(axis=1)]
+
+    def gold_answers(self, gold: NDArray[Any]) -> list[Answer]:
+        """Label names."""
+        return [self.labels[index] for index in gold]
+
+    def judge(self, gold: Sequence[Any], answers: Mapping[str, Sequence[Any]], gate: GateSpec) -> Verdict:
+        """By which answers are right."""
+        right = {name: np.array([a == b for a, b in zip(given, gold, strict=True)]) for name, given in answers.items()}
+        return decided(EvaluationItems(ids=range(len(gold)), **right), gate)
+
+
+def decided(items: EvaluationItems, spec: GateSpec) -> Verdict:
+    """The gate's decision. Raises InputRefused (GateInput)."""
+    try:
+        return decide(items, Gate(min_retention=spec.min_retention, incumbent_margin=spec.incumbent_margin))
+    except GateError as error:
+        raise InputRefused("GateInput", str(error)) from error
+
+
+def read_classification(config: dict[str, Any], uri: str) -> Classification:
+    """The head that a teacher's config.json describes. Raises InputRefused (ModelUnsupported)."""
+    return Classification(label_names(config, uri))
+
+
+def label_names(config: dict[str, Any], uri: str) -> tuple[str, ...]:
+    """Label names in the order of their ids."""
+    by_id = {int(number): str(name) for number, name in (config.get("id2label") or {}).items()}
+    names = tuple(by_id.get(number, "") for number in range(len(by_id)))
+    if len(names) < 2 or "" in names or len(set(names)) < len(names):
+        raise InputRefused(
+            "ModelUnsupported",
+            f"teachers[0].model: id2label in {uri}/config.json must name at least two different labels, ids from 0 up",
+        )
+    return names

@@ -1,0 +1,57 @@
+"""What stages ask of a teacher, wherever its answers come from."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..labels.store import Codec
+from ..tasks.head import Head
+
+BATCH = 64
+
+
+class Teacher(ABC):
+    """A model whose answers are stored."""
+
+    digest: str  # of everything that its answers depend on
+    head: Head
+
+    @abstractmethod
+    def codec(self, kind: str) -> Codec:
+        """How its soft labels are stored."""
+
+    @abstractmethod
+    def answers(self, inputs: Sequence[Any], done: Callable[[int], None]) -> NDArray[np.float32]:
+        """Outputs float32 [inputs, outputs], in order; `done` is told of rows as they are answered, and may raise."""
+
+
+class Encoder(Protocol):
+    """Turns inputs into what a model takes."""
+
+    def encode(self, inputs: Sequence[Any]) -> list[Any]:
+        """One encoded row an input; its len() tells what it costs."""
+
+    def collate(self, rows: Sequence[Any]) -> NamedTuple:
+        """Encoded rows as one batch; its fields are named like the model's inputs."""
+
+
+def outputs_of(
+    predict: Callable[[Any], NDArray[np.float32]],
+    encoder: Encoder,
+    inputs: Sequence[Any],
+    outputs: int,
+    done: Callable[[int], None],
+) -> NDArray[np.float32]:
+    """Outputs float32 [inputs, outputs] of any model, in order; rows of similar length share a batch."""
+    rows = encoder.encode(inputs)
+    found = np.empty((len(rows), outputs), dtype=np.float32)
+    # Longest first: memory runs out at once or never.
+    order = sorted(range(len(rows)), key=lambda index: -len(rows[index]))
+    for start in range(0, len(order), BATCH):
+        chosen = order[start : start + BATCH]
+        found[chosen] = predict(encoder.collate([rows[index] for index in chosen]))
+        done(len(chosen))
+    return found
