@@ -145,7 +145,7 @@ def figures(job: dict[str, Any]) -> dict[str, Any]:
     retention: dict[str, Any] = next((c for c in verdict.get("criteria", []) if c["name"] == "retention"), {})
     models = {
         model["name"]: {
-            "accuracy": model["accuracy"], "parameters": model.get("parameters"), "p50_ms": model.get("p50Ms"),
+            "accuracy": model["value"], "parameters": model.get("parameters"), "p50_ms": model.get("p50Ms"),
         }
         for model in verdict.get("measured", [])
     }  # fmt: skip
@@ -159,7 +159,7 @@ def figures(job: dict[str, Any]) -> dict[str, Any]:
 
 def measured_line(model: dict[str, Any]) -> str:
     """One row of the table."""
-    interval = f"{model['accuracy']:.3f} ({model['low']:.3f} to {model['high']:.3f})"
+    interval = f"{model['value']:.3f} ({model['low']:.3f} to {model['high']:.3f})"
     parameters = f"{model['parameters']:,}" if model.get("parameters") else "-"
     latency = f"{model['p50Ms']:.2f} ms" if model.get("p50Ms") else "-"
     return f"{model['name']:<10} {interval:<28} {parameters:>10}   {latency:>10}"

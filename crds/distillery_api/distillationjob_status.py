@@ -65,7 +65,8 @@ class Measured(Model):
     """One model measured on the held-out items. Latency: one item at a time, one thread, in the serving engine."""
 
     name: Annotated[str, Field(max_length=64)]
-    accuracy: float
+    metric: Annotated[str, Field(max_length=32)]
+    value: float
     low: float
     high: float
     items: int

@@ -2,18 +2,20 @@
 
 from .decision import decide
 from .errors import GateError, GateInputError
-from .inputs import EvaluationItems
+from .inputs import ErrorItems, EvaluationItems, Items
 from .policy import Gate
-from .verdict import Accuracy, Comparison, Criterion, Outcome, Verdict
+from .verdict import Comparison, Criterion, Measurement, Outcome, Verdict
 
 __all__ = [
-    "Accuracy",
     "Comparison",
     "Criterion",
+    "ErrorItems",
     "EvaluationItems",
     "Gate",
     "GateError",
     "GateInputError",
+    "Items",
+    "Measurement",
     "Outcome",
     "Verdict",
     "decide",

@@ -1,64 +1,52 @@
 """Decides whether a student may serve: one criterion per question, then the worst of them."""
 
-import numpy as np
-from numpy.typing import NDArray
-
-from .errors import GateInputError
-from .inputs import EvaluationItems
+from .inputs import Items
 from .intervals import Interval
-from .paired_counts import PairedCounts, count_pairs
-from .paired_difference import difference_interval, difference_items_needed
-from .paired_ratio import ratio_interval, ratio_items_needed
+from .pairs import Pair
 from .policy import Gate
-from .proportion import wilson_interval
-from .verdict import Accuracy, Comparison, Criterion, Outcome, Verdict
+from .verdict import Comparison, Criterion, Measurement, Outcome, Verdict
 from .wording import decimals_for, evidence, outlook, plain
 
-# A student that is right wherever the incumbent is may still be worse by an amount that no finite test can
-# exclude. A loss below this share of items (a tenth of a point) then counts as none; without it, margin 0
-# would hold back for ever a student that answers like the incumbent everywhere.
+# A student that is nowhere worse than the incumbent may still be worse by an amount that no finite test can exclude.
+# A loss below this (a tenth of a point of accuracy) then counts as none; without it, margin 0 would hold back for ever
+# a student that answers like the incumbent everywhere.
 NEGLIGIBLE_LOSS = 0.001
 
 
-def decide(items: EvaluationItems, gate: Gate) -> Verdict:
+def decide(items: Items, gate: Gate) -> Verdict:
     """The verdict on the student; pure, and the same for any order of the items.
 
     Fail if a criterion fails, else Inconclusive if one is, else Pass.
 
     Raises:
-        GateInputError: when the teacher is right on no item, so that no ratio to it exists.
+        GateInputError: when the teacher is right on no item, or never wrong by anything, so that there is no ratio.
     """
-    criteria = [judge_retention(count_pairs(items.student, items.teacher), gate)]
+    criteria = [judge_retention(items, gate)]
     if items.incumbent is not None:
-        criteria.append(judge_incumbent(count_pairs(items.student, items.incumbent), gate))
+        criteria.append(judge_incumbent(items, items.pair(items.incumbent), gate))
     comparisons = []
     if items.control is not None:
-        comparisons.append(compare_control(count_pairs(items.student, items.control), gate.level))
+        comparisons.append(compare_control(items, items.pair(items.control), gate.level))
     return Verdict(
         verdict=worst_of([criterion.verdict for criterion in criteria]),
         level=gate.level,
         n=items.n,
         criteria=tuple(criteria),
         comparisons=tuple(comparisons),
-        accuracies=measure_all(items, gate.level),
+        measurements=measure_all(items, gate.level),
     )
 
 
-def judge_retention(counts: PairedCounts, gate: Gate) -> Criterion:
-    """Is the student's accuracy more than `min_retention` of the teacher's?"""
-    if counts.reference == 0:
-        raise GateInputError(
-            f"teacher: right on none of {counts.n:,} items, and a ratio to zero shows nothing; check that the"
-            " teacher's label names match those of the test set"
-        )
-    value, threshold = counts.new / counts.reference, gate.min_retention
-    interval = ratio_interval(counts, gate.level)
+def judge_retention(items: Items, gate: Gate) -> Criterion:
+    """Does the student keep more than `min_retention` of the teacher?"""
+    pair, threshold = items.pair(items.teacher), gate.min_retention
+    value, interval = pair.ratio(), pair.ratio_interval(gate.level)
     verdict = place(interval, pass_above=threshold, fail_below=threshold)
-    needed = ratio_items_needed(counts, threshold, gate.level) if verdict == "Inconclusive" else None
+    needed = pair.ratio_items_needed(threshold, gate.level) if verdict == "Inconclusive" else None
     decimals = decimals_for(threshold, *interval)
-    shown = evidence(*interval, level=gate.level, n=counts.n, decimals=decimals)
+    shown = evidence(*interval, level=gate.level, n=items.n, decimals=decimals)
     message = (
-        f"The student keeps {value:.{decimals}f} of the teacher's accuracy ({shown});"
+        f"{items.kept(f'{value:.{decimals}f}')} ({shown});"
         f" the gate asks for more than {plain(threshold)}{remark(verdict, needed)}."
     )
     return Criterion(
@@ -67,28 +55,28 @@ def judge_retention(counts: PairedCounts, gate: Gate) -> Criterion:
         value=value,
         **interval._asdict(),
         threshold=threshold,
-        n=counts.n,
+        n=items.n,
         items_needed=needed,
         message=message,
     )
 
 
-def judge_incumbent(counts: PairedCounts, gate: Gate) -> Criterion:
-    """Does the student lose less than `incumbent_margin` of accuracy to the incumbent?"""
-    value, threshold = (counts.new - counts.reference) / counts.n, 0.0 - gate.incumbent_margin
-    interval = difference_interval(counts, gate.level)
-    least = min(threshold, -NEGLIGIBLE_LOSS) if counts.reference_only == 0 else threshold
+def judge_incumbent(items: Items, pair: Pair, gate: Gate) -> Criterion:
+    """Does the student lose less than `incumbent_margin` to the incumbent?"""
+    value, threshold = pair.difference(), 0.0 - gate.incumbent_margin
+    interval = pair.difference_interval(gate.level)
+    least = min(threshold, -NEGLIGIBLE_LOSS) if pair.never_worse else threshold
     verdict = place(interval, pass_above=least, fail_below=threshold)
-    needed = difference_items_needed(counts, least, gate.level) if verdict == "Inconclusive" else None
+    needed = pair.difference_items_needed(least, gate.level) if verdict == "Inconclusive" else None
     decimals = decimals_for(threshold, *interval)
-    shown = evidence(*interval, level=gate.level, n=counts.n, decimals=decimals)
+    shown = evidence(*interval, level=gate.level, n=items.n, decimals=decimals)
     message = (
-        f"The student's accuracy minus the incumbent's is {value:.{decimals}f} ({shown});"
+        f"{items.gain('incumbent')} is {value:.{decimals}f} ({shown});"
         f" the gate asks for more than {plain(threshold)}{remark(verdict, needed)}"
     )
     if least < interval.low <= threshold:
         message += (
-            "; the student is right wherever the incumbent is,"
+            "; the student is nowhere worse than the incumbent,"
             f" and a loss below {plain(NEGLIGIBLE_LOSS)} then counts as none"
         )
     return Criterion(
@@ -97,19 +85,18 @@ def judge_incumbent(counts: PairedCounts, gate: Gate) -> Criterion:
         value=value,
         **interval._asdict(),
         threshold=threshold,
-        n=counts.n,
+        n=items.n,
         items_needed=needed,
         message=message + ".",
     )
 
 
-def compare_control(counts: PairedCounts, level: float) -> Comparison:
+def compare_control(items: Items, pair: Pair, level: float) -> Comparison:
     """How much the soft labels brought, against the same student trained without them."""
-    value = (counts.new - counts.reference) / counts.n
-    interval = difference_interval(counts, level)
-    shown = evidence(*interval, level=level, n=counts.n, decimals=decimals_for(0.0, *interval))
-    message = f"The student's accuracy minus the control's is {value:.3f} ({shown}); this decides nothing."
-    return Comparison(name="control", value=value, **interval._asdict(), n=counts.n, message=message)
+    value, interval = pair.difference(), pair.difference_interval(level)
+    shown = evidence(*interval, level=level, n=items.n, decimals=decimals_for(0.0, *interval))
+    message = f"{items.gain('control')} is {value:.3f} ({shown}); this decides nothing."
+    return Comparison(name="control", value=value, **interval._asdict(), n=items.n, message=message)
 
 
 def place(interval: Interval, *, pass_above: float, fail_below: float) -> Outcome:
@@ -132,19 +119,13 @@ def worst_of(verdicts: list[Outcome]) -> Outcome:
     return next(verdict for verdict in order if verdict in verdicts)
 
 
-def measure_all(items: EvaluationItems, level: float) -> tuple[Accuracy, ...]:
-    """Accuracy of every model that was evaluated."""
-    results = {
-        "teacher": items.teacher,
-        "student": items.student,
-        "incumbent": items.incumbent,
-        "control": items.control,
-    }
-    return tuple(measure(name, right, level) for name, right in results.items() if right is not None)
+def measure_all(items: Items, level: float) -> tuple[Measurement, ...]:
+    """Every model that was evaluated."""
+    names = ("teacher", "student", "incumbent", "control")
+    return tuple(measure(items, name, level) for name in names if getattr(items, name) is not None)
 
 
-def measure(name: str, right: NDArray[np.bool_], level: float) -> Accuracy:
-    """Accuracy of one model. right: [n]"""
-    n, hits = len(right), int(np.count_nonzero(right))
-    low, high = wilson_interval(hits, n, level)
-    return Accuracy(name=name, value=hits / n, low=low, high=high, n=n)
+def measure(items: Items, name: str, level: float) -> Measurement:
+    """One model."""
+    value, interval = items.measure(getattr(items, name), level)
+    return Measurement(name=name, metric=items.metric, value=value, **interval._asdict(), n=items.n)

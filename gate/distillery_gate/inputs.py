@@ -1,18 +1,57 @@
 """Per-item results of the models under comparison, checked before anything is computed from them."""
 
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import GateInputError
+from .intervals import Interval
+from .paired_means import mean_interval
+from .pairs import AnswersPair, ErrorsPair, Pair
+from .proportion import wilson_interval
+
+OPTIONAL = ("incumbent", "control")
+
+
+class Items(ABC):
+    """What n held-out items say of teacher, student and, if given, incumbent and control. Arrays: [n]."""
+
+    metric: ClassVar[str]
+    ids: Sequence[str] | Sequence[int]
+    teacher: NDArray[Any]
+    student: NDArray[Any]
+    incumbent: NDArray[Any] | None
+    control: NDArray[Any] | None
+
+    @property
+    def n(self) -> int:
+        """Number of items."""
+        return len(self.ids)
+
+    @abstractmethod
+    def pair(self, reference: NDArray[Any]) -> Pair:
+        """The student against another model."""
+
+    @abstractmethod
+    def measure(self, results: NDArray[Any], level: float) -> tuple[float, Interval]:
+        """One model's value of the metric, and its interval."""
+
+    @abstractmethod
+    def kept(self, ratio: str) -> str:
+        """The words for a ratio to the teacher."""
+
+    @abstractmethod
+    def gain(self, other: str) -> str:
+        """The words for a difference to another model."""
 
 
 @dataclass(frozen=True, eq=False)
-class EvaluationItems:
+class EvaluationItems(Items):
     """0/1 correctness of each model on the same n held-out items, in the same order.
 
     Args:
@@ -25,6 +64,7 @@ class EvaluationItems:
         GateInputError: naming the field and the fix. Arrays are copied, turned to bool and made read-only.
     """
 
+    metric: ClassVar[str] = "accuracy"
     ids: Sequence[str] | Sequence[int]
     teacher: NDArray[np.bool_]
     student: NDArray[np.bool_]
@@ -32,18 +72,80 @@ class EvaluationItems:
     control: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
-        ids = checked_ids(self.ids)
-        object.__setattr__(self, "ids", ids)
-        for field in ("teacher", "student", "incumbent", "control"):
-            given = getattr(self, field)
-            if given is None and field in ("incumbent", "control"):
-                continue
-            object.__setattr__(self, field, checked_results(field, given, n=len(ids)))
+        check_all(self, checked_results)
 
-    @property
-    def n(self) -> int:
-        """Number of items."""
-        return len(self.ids)
+    def pair(self, reference: NDArray[Any]) -> Pair:
+        """By the 2x2 table of who is right where."""
+        return AnswersPair(self.student, reference)
+
+    def measure(self, results: NDArray[Any], level: float) -> tuple[float, Interval]:
+        """Accuracy and Wilson's interval."""
+        right = int(np.count_nonzero(results))
+        return right / self.n, wilson_interval(right, self.n, level)
+
+    def kept(self, ratio: str) -> str:
+        """As a share of the teacher's accuracy."""
+        return f"The student keeps {ratio} of the teacher's accuracy"
+
+    def gain(self, other: str) -> str:
+        """As points of accuracy."""
+        return f"The student's accuracy minus the {other}'s"
+
+
+@dataclass(frozen=True, eq=False)
+class ErrorItems(Items):
+    """Absolute errors of each model on the same n held-out items, in the same order; smaller is better.
+
+    Args:
+        ids: names of the items, all text or all integers, each once. [n], n >= 2
+        teacher, student: |answer - gold|, finite and not negative. [n]
+        incumbent, control: as for EvaluationItems. [n]
+
+    Raises:
+        GateInputError: naming the field and the fix. Arrays are copied, turned to float64 and made read-only.
+    """
+
+    metric: ClassVar[str] = "mean absolute error"
+    ids: Sequence[str] | Sequence[int]
+    teacher: NDArray[np.float64]
+    student: NDArray[np.float64]
+    incumbent: NDArray[np.float64] | None = None
+    control: NDArray[np.float64] | None = None
+
+    def __post_init__(self) -> None:
+        check_all(self, checked_errors)
+        if self.n < 2:
+            raise GateInputError("ids: one item says nothing about the spread of errors; evaluate at least two")
+
+    def pair(self, reference: NDArray[Any]) -> Pair:
+        """By paired errors."""
+        return ErrorsPair(self.student, reference)
+
+    def measure(self, results: NDArray[Any], level: float) -> tuple[float, Interval]:
+        """Mean error and Student's interval."""
+        return float(results.mean()), mean_interval(results, level)
+
+    def kept(self, ratio: str) -> str:
+        """As a share of the student's error."""
+        return f"The teacher's mean absolute error is {ratio} of the student's"
+
+    def gain(self, other: str) -> str:
+        """In the unit of the scores."""
+        return f"The {other}'s mean absolute error minus the student's"
+
+
+Check = Callable[..., NDArray[Any]]  # field, results, n
+
+
+def check_all(items: Items, check: Check) -> None:
+    """Replace every field of frozen items by its checked value. Raises GateInputError."""
+    ids = checked_ids(items.ids)
+    object.__setattr__(items, "ids", ids)
+    for field in ("teacher", "student", *OPTIONAL):
+        given = getattr(items, field)
+        if given is None and field in OPTIONAL:
+            continue
+        object.__setattr__(items, field, check(field, given, n=len(ids)))
 
 
 def checked_ids(ids: Any) -> tuple[str, ...] | tuple[int, ...]:
@@ -65,12 +167,34 @@ def checked_ids(ids: Any) -> tuple[str, ...] | tuple[int, ...]:
 
 def checked_results(field: str, given: ArrayLike | None, *, n: int) -> NDArray[np.bool_]:
     """The results as a read-only bool array of length n, or GateInputError."""
+    results = checked_numbers(field, given, n=n, wanted="1 (right) or 0 (wrong)")
+    strange = (results != 0) & (results != 1)
+    if strange.any():
+        index = first_index(strange)
+        raise GateInputError(f"{field}: item {index} is {results[index]}; give 1 (right) or 0 (wrong), not a score")
+    return read_only(results.astype(bool))
+
+
+def checked_errors(field: str, given: ArrayLike | None, *, n: int) -> NDArray[np.float64]:
+    """The errors as a read-only float64 array of length n, or GateInputError."""
+    results = checked_numbers(field, given, n=n, wanted="the absolute error")
+    strange = ~np.isfinite(results) | (results < 0)
+    if strange.any():
+        index = first_index(strange)
+        raise GateInputError(
+            f"{field}: item {index} is {results[index]}; give |answer - gold|, finite and not negative"
+        )
+    return read_only(results.astype(np.float64))
+
+
+def checked_numbers(field: str, given: ArrayLike | None, *, n: int, wanted: str) -> NDArray[Any]:
+    """The results as an array [n] of numbers without NaN, or GateInputError."""
     if given is None:
-        raise GateInputError(f"{field}: missing; give 1 (right) or 0 (wrong) for each of the {n:,} items")
+        raise GateInputError(f"{field}: missing; give {wanted} for each of the {n:,} items")
     try:
         results = np.asarray(given)
     except ValueError as error:
-        raise GateInputError(f"{field}: not a flat list; give 1 (right) or 0 (wrong) per item") from error
+        raise GateInputError(f"{field}: not a flat list; give {wanted} per item") from error
     if results.ndim != 1:
         raise GateInputError(f"{field}: has {results.ndim} dimensions; give a flat list, one result per item")
     if len(results) != n:
@@ -78,19 +202,17 @@ def checked_results(field: str, given: ArrayLike | None, *, n: int) -> NDArray[n
             f"{field}: has {len(results):,} results for {n:,} ids; evaluate every model on the same items"
         )
     if results.dtype.kind not in "biuf":
-        raise GateInputError(
-            f"{field}: results are not numbers (numpy {results.dtype}); give 1 (right) or 0 (wrong) per item"
-        )
+        raise GateInputError(f"{field}: results are not numbers (numpy {results.dtype}); give {wanted} per item")
     missing = np.isnan(results)
     if missing.any():
         raise GateInputError(f"{field}: item {first_index(missing)} is NaN; evaluate that item again")
-    strange = (results != 0) & (results != 1)
-    if strange.any():
-        index = first_index(strange)
-        raise GateInputError(f"{field}: item {index} is {results[index]}; give 1 (right) or 0 (wrong), not a score")
-    checked = results.astype(bool)
-    checked.flags.writeable = False
-    return checked
+    return results
+
+
+def read_only(results: NDArray[Any]) -> NDArray[Any]:
+    """The array, closed to changes."""
+    results.flags.writeable = False
+    return results
 
 
 def first_index(mask: NDArray[np.bool_]) -> int:

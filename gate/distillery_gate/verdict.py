@@ -16,10 +16,11 @@ class Record(BaseModel):
     )
 
 
-class Accuracy(Record):
-    """Share of the n items one model gets right, with its Wilson interval."""
+class Measurement(Record):
+    """One model's value of the metric on the n items, with its interval."""
 
     name: str
+    metric: str
     value: float
     low: float
     high: float
@@ -63,4 +64,4 @@ class Verdict(Record):
     n: int
     criteria: tuple[Criterion, ...]
     comparisons: tuple[Comparison, ...] = ()
-    accuracies: tuple[Accuracy, ...]
+    measurements: tuple[Measurement, ...]

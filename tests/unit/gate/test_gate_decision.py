@@ -97,7 +97,7 @@ def test_a_student_right_wherever_the_incumbent_is_passes_at_margin_zero_given_e
     incumbent = named(decide(make_incumbent_items(7000, 0, 0, 3000), Gate(min_retention=0.5)), "incumbent")
     assert incumbent.verdict == "Pass"
     assert incumbent.low < incumbent.threshold == 0
-    assert "right wherever the incumbent is, and a loss below 0.001 then counts as none" in incumbent.message
+    assert "nowhere worse than the incumbent, and a loss below 0.001 then counts as none" in incumbent.message
 
 
 def test_agreement_on_few_items_is_no_proof_of_being_no_worse():
@@ -126,11 +126,11 @@ def test_a_control_is_reported_but_decides_nothing():
     assert verdict.criteria == plain.criteria
     assert [comparison.name for comparison in verdict.comparisons] == ["control"]
     assert verdict.comparisons[0].low < verdict.comparisons[0].value < verdict.comparisons[0].high
-    assert [accuracy.name for accuracy in verdict.accuracies] == ["teacher", "student", "control"]
+    assert [model.name for model in verdict.measurements] == ["teacher", "student", "control"]
 
 
 def test_accuracies_stand_with_their_intervals():
-    teacher, student = decide(make_items(7430, 500, 800, 1270), GATE).accuracies
+    teacher, student = decide(make_items(7430, 500, 800, 1270), GATE).measurements
     assert (teacher.name, teacher.value, teacher.n) == ("teacher", 0.823, 10_000)
     assert (student.name, student.value) == ("student", 0.793)
     assert student.low < 0.793 < student.high < teacher.low
@@ -182,7 +182,7 @@ def test_a_bound_close_to_its_threshold_is_printed_with_digits_that_tell_them_ap
 def test_json_is_camel_case_and_reads_back_equal():
     verdict = decide(make_items(743, 50, 80, 127), GATE)
     text = verdict.model_dump_json()
-    assert set(json.loads(text)) == {"verdict", "level", "n", "criteria", "comparisons", "accuracies"}
+    assert set(json.loads(text)) == {"verdict", "level", "n", "criteria", "comparisons", "measurements"}
     assert set(json.loads(text)["criteria"][0]) == {
         "name", "verdict", "value", "low", "high", "threshold", "n", "itemsNeeded", "message"
     }  # fmt: skip

@@ -197,7 +197,7 @@ def test_the_whole_run_ends_in_a_verdict_that_can_be_taken_again(pipeline: Pipel
     report = json.loads(Path(verdict.report_uri.removeprefix("file://")).read_text())
     items = pq.read_table(report["items"]["uri"].removeprefix("file://")).to_pydict()
     accuracy = np.mean([answer == gold for answer, gold in zip(items["student"], items["gold"], strict=True)])
-    assert accuracy == student.accuracy
+    assert accuracy == student.value
     assert report["training"]["control"]["steps"] == report["training"]["student"]["steps"] == trained.steps
     assert report["training"]["control"]["passes"] > report["training"]["student"]["passes"]
 

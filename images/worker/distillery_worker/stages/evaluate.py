@@ -202,19 +202,20 @@ def items_file(evaluation: Evaluation) -> bytes:
 
 
 def measured(models: dict[str, Candidate], verdict: Verdict) -> list[Measured]:
-    """Accuracy with its interval, size and latency of each model."""
+    """The metric with its interval, size and latency of each model."""
     return [
         Measured(
-            name=accuracy.name,
-            accuracy=accuracy.value,
-            low=accuracy.low,
-            high=accuracy.high,
-            items=accuracy.n,
-            parameters=models[accuracy.name].parameters,
-            p50_ms=models[accuracy.name].p50_ms,
-            p99_ms=models[accuracy.name].p99_ms,
+            name=found.name,
+            metric=found.metric,
+            value=found.value,
+            low=found.low,
+            high=found.high,
+            items=found.n,
+            parameters=models[found.name].parameters,
+            p50_ms=models[found.name].p50_ms,
+            p99_ms=models[found.name].p99_ms,
         )
-        for accuracy in verdict.accuracies
+        for found in verdict.measurements
     ]
 
 

@@ -1,0 +1,117 @@
+"""What a criterion asks of two models on the same items, whatever they are measured by."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import paired_difference, paired_means, paired_ratio
+from .errors import GateInputError
+from .intervals import Interval
+from .paired_counts import PairedCounts, count_pairs
+
+
+class Pair(ABC):
+    """A new model against a reference. Ratio and difference are larger where the new model is better."""
+
+    n: int
+    never_worse: bool  # the new model is nowhere worse than the reference
+
+    @abstractmethod
+    def ratio(self) -> float:
+        """How much of the reference the new model keeps. Raises GateInputError where there is no ratio."""
+
+    @abstractmethod
+    def ratio_interval(self, level: float) -> Interval:
+        """Interval for the ratio; each end is a one-sided bound at `level`."""
+
+    @abstractmethod
+    def ratio_items_needed(self, ratio: float, level: float) -> int | None:
+        """Items that show more than `ratio` with 80 % power at what was observed."""
+
+    @abstractmethod
+    def difference(self) -> float:
+        """By how much the new model is better, in the metric's unit."""
+
+    @abstractmethod
+    def difference_interval(self, level: float) -> Interval:
+        """Interval for the difference; each end is a one-sided bound at `level`."""
+
+    @abstractmethod
+    def difference_items_needed(self, difference: float, level: float) -> int | None:
+        """Items that show more than `difference` with 80 % power at what was observed."""
+
+
+class AnswersPair(Pair):
+    """By right answers: accuracies."""
+
+    def __init__(self, new: NDArray[np.bool_], reference: NDArray[np.bool_]) -> None:
+        self.counts: PairedCounts = count_pairs(new, reference)
+        self.n = self.counts.n
+        self.never_worse = self.counts.reference_only == 0
+
+    def ratio(self) -> float:
+        """Accuracy of the new model as a share of the reference's."""
+        if self.counts.reference == 0:
+            raise GateInputError(
+                f"teacher: right on none of {self.n:,} items, and a ratio to zero shows nothing; check that the"
+                " teacher's label names match those of the test set"
+            )
+        return self.counts.new / self.counts.reference
+
+    def ratio_interval(self, level: float) -> Interval:
+        """Tang's score interval."""
+        return paired_ratio.ratio_interval(self.counts, level)
+
+    def ratio_items_needed(self, ratio: float, level: float) -> int | None:
+        """By Tang's statistic."""
+        return paired_ratio.ratio_items_needed(self.counts, ratio, level)
+
+    def difference(self) -> float:
+        """Accuracy of the new model minus the reference's."""
+        return (self.counts.new - self.counts.reference) / self.n
+
+    def difference_interval(self, level: float) -> Interval:
+        """Tango's score interval."""
+        return paired_difference.difference_interval(self.counts, level)
+
+    def difference_items_needed(self, difference: float, level: float) -> int | None:
+        """By Tango's statistic."""
+        return paired_difference.difference_items_needed(self.counts, difference, level)
+
+
+class ErrorsPair(Pair):
+    """By absolute errors: the reference's mean error over the new model's, and minus it."""
+
+    def __init__(self, new: NDArray[np.float64], reference: NDArray[np.float64]) -> None:
+        self.new, self.reference, self.n = new, reference, len(new)
+        self.never_worse = bool((new <= reference).all())
+
+    def ratio(self) -> float:
+        """Mean error of the reference as a share of the new model's; at most LARGEST_RATIO."""
+        if not self.reference.any():
+            raise GateInputError(
+                f"teacher: without any error on {self.n:,} items, and no student keeps a share of nothing; check that"
+                " the gold values were not made by the teacher"
+            )
+        return paired_means.ratio(self.reference, self.new)
+
+    def ratio_interval(self, level: float) -> Interval:
+        """Fieller's interval."""
+        return paired_means.ratio_interval(self.reference, self.new, level)
+
+    def ratio_items_needed(self, ratio: float, level: float) -> int | None:
+        """By the paired t statistic of reference - ratio * new."""
+        return paired_means.items_needed(self.reference - ratio * self.new, level)
+
+    def difference(self) -> float:
+        """Mean error of the reference minus the new model's."""
+        return float((self.reference - self.new).mean())
+
+    def difference_interval(self, level: float) -> Interval:
+        """The paired t interval."""
+        return paired_means.mean_interval(self.reference - self.new, level)
+
+    def difference_items_needed(self, difference: float, level: float) -> int | None:
+        """By the paired t statistic."""
+        return paired_means.items_needed(self.reference - self.new - difference, level)
