@@ -1,11 +1,12 @@
 """manifest.json: what an artifact is, and the SHA-256 of every file in it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from .digests import digest_of
 from .schema import Digest, Model
+from .tasks import TaskName
 
 MANIFEST = "manifest.json"
 
@@ -23,6 +24,7 @@ class Preprocessing(Model):
     tokenizer: str = "tokenizer.json"  # a Hugging Face `tokenizers` file; truncation and padding in it are ignored
     max_length: Annotated[int, Field(ge=2, le=8192)]
     pad_token_id: Annotated[int, Field(ge=0)] = 0
+    query: bool = False  # each text stands behind a query, as one pair
 
 
 class Provenance(Model):
@@ -35,18 +37,34 @@ class Provenance(Model):
 
 
 class ArtifactManifest(Model):
-    """An ONNX student: input_ids and attention_mask int64 [batch, seq] to logits float32 [batch, labels]."""
+    """An ONNX student: input_ids and attention_mask int64 [batch, seq] to logits float32 [batch, labels].
+
+    A scoring student has no labels, and one number in their place.
+    """
 
     schema_version: Literal["distillery.dev/artifact/v1"] = "distillery.dev/artifact/v1"
-    task: Literal["text-classification"] = "text-classification"
+    task: TaskName = "text-classification"
     format: Literal["onnx-fp32"] = "onnx-fp32"
-    labels: Annotated[list[str], Field(min_length=2, max_length=10000)]
+    labels: Annotated[list[str], Field(max_length=10000)]  # none for a score
     preprocessing: Preprocessing
     model: str = "model.onnx"
     parameters: int
     files: dict[str, File]
     provenance: Provenance
 
+    @model_validator(mode="after")
+    def check_labels(self) -> Self:
+        """A classifier names at least two labels, a scorer none."""
+        scores = self.task == "text-scoring"
+        if scores is bool(self.labels) or (not scores and len(self.labels) < 2):
+            raise ValueError(
+                f"labels: {len(self.labels)} for task {self.task}; a classifier has two or more, a scorer none"
+            )
+        return self
+
     def interface(self) -> str:
-        """Digest of what a caller relies on: task, label names and their order, and the length limit."""
-        return digest_of({"task": self.task, "labels": self.labels, "maxLength": self.preprocessing.max_length})
+        """Digest of what a caller relies on: task, label names and their order, the inputs and their length limit."""
+        what: dict[str, Any] = {
+            "task": self.task, "labels": self.labels, "maxLength": self.preprocessing.max_length,
+        }  # fmt: skip
+        return digest_of(what | ({"query": True} if self.preprocessing.query else {}))

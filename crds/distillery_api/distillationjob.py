@@ -2,12 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from . import GROUP
 from .digests import digest_of
 from .pods import EvaluateStage, Stage
 from .schema import URI_RULES, Digest, Model, Name, ObjectName, Uri, rules
+from .tasks import TaskName
 
 STAGES = ("preflight", "label", "train", "compress", "evaluate")
 
@@ -62,7 +63,16 @@ class Columns(Model):
     """Column names in the data files."""
 
     text: Annotated[str, Field(min_length=1, max_length=128)] = "text"
-    label: Annotated[str, Field(min_length=1, max_length=128)] = "label"
+    label: Annotated[str, Field(min_length=1, max_length=128, description="The gold label, or the gold score.")] = (
+        "label"
+    )
+    query: (
+        Annotated[
+            str,
+            Field(min_length=1, max_length=128, description="For text-scoring: what the text is scored against."),
+        ]
+        | None
+    ) = None
 
 
 DataFile = Annotated[
@@ -99,10 +109,15 @@ class SoftLabels(Model):
 
 
 class Objective(Model):
-    """alpha * T^2 * KL(teacher || student) + (1 - alpha) * CE(gold); rows without gold get the first term alone."""
+    """alpha * T^2 * KL(teacher || student) + (1 - alpha) * CE(gold); rows without gold get the first term alone.
+
+    For text-scoring: alpha * MSE(teacher, student) + (1 - alpha) * MSE(gold, student).
+    """
 
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.9
-    temperature: Annotated[float, Field(gt=0, le=100)] = 2.0
+    temperature: Annotated[float, Field(gt=0, le=100, description="T above; 2 if absent. Scores have none.")] | None = (
+        None
+    )
 
 
 class Control(Model):
@@ -221,8 +236,24 @@ ControllerName = Annotated[
 ]
 
 
+TASK_RULES = rules(
+    (
+        "self.task == 'text-scoring' || !has(self.dataset.columns.query)",
+        "dataset.columns.query is for task text-scoring alone; remove it",
+        ".dataset.columns.query",
+    ),
+    (
+        "self.task != 'text-scoring' || !has(self.objective.temperature)",
+        "objective.temperature: scores have no temperature; remove it",
+        ".objective.temperature",
+    ),
+)
+
+
 class DistillationJobSpec(Model):
     """The whole request. Immutable but for MUTABLE: another experiment is another job, with the same soft labels."""
+
+    model_config = ConfigDict(json_schema_extra=TASK_RULES)
 
     suspend: Annotated[
         bool, Field(description="Ends the running attempt and keeps its work; false goes on with the next attempt.")
@@ -249,7 +280,7 @@ class DistillationJobSpec(Model):
         ]
         | None
     ) = None
-    task: Literal["text-classification"]
+    task: TaskName
     teachers: Annotated[
         list[Teacher],
         Field(min_length=1, max_length=1, json_schema_extra={"x-kubernetes-list-type": "atomic"}),

@@ -6,6 +6,7 @@ from pydantic import Field, TypeAdapter
 
 from .distillationjob import Dataset, GateSpec, ModelSource, Objective, SoftLabels, Student, Training
 from .schema import Digest, Model
+from .tasks import TaskName
 
 RUN_ANNOTATION = "distillery.dev/run"
 RUN_PATH = "/etc/distillery/run.json"
@@ -27,7 +28,7 @@ class StageRun(Model):
     job: JobRef
     attempt: Annotated[int, Field(ge=1)]
     storage: str  # uri of the prefix that this job may write under
-    task: Literal["text-classification"] = "text-classification"
+    task: TaskName = "text-classification"
     teacher: ModelSource
     dataset: Dataset
     soft_labels: SoftLabels

@@ -6,6 +6,6 @@ import os
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 from .text_model import ArtifactInvalid, TextModel
-from .tokenization import Batch, TextTokenizer
+from .tokenization import Batch, Text, TextTokenizer
 
-__all__ = ["ArtifactInvalid", "Batch", "TextModel", "TextTokenizer"]
+__all__ = ["ArtifactInvalid", "Batch", "Text", "TextModel", "TextTokenizer"]

@@ -9,7 +9,7 @@ import onnxruntime as ort
 from distillery_api.artifact import ArtifactManifest
 from numpy.typing import NDArray
 
-from .tokenization import TextTokenizer
+from .tokenization import Text, TextTokenizer
 
 INPUTS = ("input_ids", "attention_mask")
 OUTPUT = "logits"
@@ -51,7 +51,7 @@ class TextModel:
                 f"{manifest.model} has outputs {outputs}; the manifest wants '{OUTPUT}', {self._width} a row"
             )
 
-    def outputs(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def outputs(self, texts: Sequence[Text]) -> NDArray[np.float32]:
         """Outputs float32 [len(texts), outputs]; all texts run as one batch, padded to the longest."""
         if not texts:
             return np.zeros((0, self._width), dtype=np.float32)

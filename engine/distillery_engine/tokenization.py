@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+Text = str | tuple[str, str]  # a text, or a query and the text that is scored against it
+
 
 class Batch(NamedTuple):
     """Model input: both int64 [rows, longest row]."""
@@ -25,13 +27,14 @@ class TextTokenizer:
         self._tokenizer.enable_truncation(max_length)
         self._pad = pad_token_id
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, special tokens included, at most max_length each."""
+    def encode(self, texts: Sequence[Text]) -> list[list[int]]:
+        """Token ids of each text, special tokens included, at most max_length each; of a pair the longer one is cut."""
         if len(texts) == 1:  # encode_batch wakes a thread pool, which costs more than one short text
-            return [self._tokenizer.encode(texts[0]).ids]
+            text, second = texts[0] if isinstance(texts[0], tuple) else (texts[0], None)
+            return [self._tokenizer.encode(text, second).ids]
         return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
 
-    def batch(self, texts: Sequence[str]) -> Batch:
+    def batch(self, texts: Sequence[Text]) -> Batch:
         """Padded input of the texts (at least one)."""
         return self.collate(self.encode(texts))
 

@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from distillery_engine import Text
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -23,12 +24,13 @@ from .inference_protocol import infer_response, model_metadata, parse_infer
 from .limits import Limits
 from .metrics import Metrics
 from .model import Model, Prediction
+from .score import parse_score, score_results
 from .state import State
 
 log = logging.getLogger(__name__)
 
 # Parses a body and gives its texts, and how a prediction becomes the answer.
-Exchange = tuple[list[str], Callable[[Prediction], dict[str, Any]]]
+Exchange = tuple[Sequence[Text], Callable[[Prediction], dict[str, Any]]]
 Parse = Callable[[dict[str, Any], Model], Exchange]
 
 
@@ -75,9 +77,9 @@ class Application:
 
         def parse(body: dict[str, Any], model: Model) -> Exchange:
             self._check_name(request)
-            parsed = parse_infer(body, self._limits)
+            parsed = parse_infer(body, model.manifest, self._limits)
             name, version = self._state.run.model, self._state.version
-            return parsed.texts, lambda done: infer_response(parsed, name, version, model.labels, done.probabilities)
+            return parsed.texts, lambda done: infer_response(parsed, name, version, model.labels, done.values)
 
         return await self._answer(request, "infer", parse)
 
@@ -85,14 +87,28 @@ class Application:
         """POST /classify."""
 
         def parse(body: dict[str, Any], model: Model) -> Exchange:
+            if not model.labels:
+                raise Refused(400, "this model gives scores; use POST /score")
             parsed = parse_classify(body, len(model.labels), self._limits)
             head = {"model": self._state.run.model, "version": self._state.version}
             return parsed.texts, lambda done: {
                 **head,
-                "results": classify_results(done.probabilities, model.labels, parsed.top_k),
+                "results": classify_results(done.values, model.labels, parsed.top_k),
             }
 
         return await self._answer(request, "classify", parse)
+
+    async def score(self, request: Request) -> Response:
+        """POST /score."""
+
+        def parse(body: dict[str, Any], model: Model) -> Exchange:
+            if model.labels:
+                raise Refused(400, "this model gives labels; use POST /classify")
+            head = {"model": self._state.run.model, "version": self._state.version}
+            texts = parse_score(body, model.takes_query, self._limits)
+            return texts, lambda done: {**head, "results": score_results(done.values)}
+
+        return await self._answer(request, "score", parse)
 
     async def metrics(self, request: Request) -> Response:
         """GET /metrics."""
@@ -171,7 +187,7 @@ async def refused(request: Request, error: Exception) -> Response:
     if isinstance(error, Refused):
         return JSONResponse({"error": str(error)}, error.status)
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for these two types alone
-    detail = f"{request.method} {request.url.path}: {error.detail}; see GET /v2 and POST /classify"
+    detail = f"{request.method} {request.url.path}: {error.detail}; see GET /v2, POST /classify and POST /score"
     return JSONResponse({"error": detail}, error.status_code, error.headers)
 
 
@@ -187,6 +203,7 @@ def create_app(state: State, workers: int, limits: Limits) -> ASGIApp:
         *(Route(f"{path}/ready", handlers.model_ready) for path in model),
         *(Route(f"{path}/infer", handlers.infer, methods=["POST"]) for path in model),
         Route("/classify", handlers.classify, methods=["POST"]),
+        Route("/score", handlers.score, methods=["POST"]),
         Route("/metrics", handlers.metrics),
     ]
     app = Starlette(routes=routes, exception_handlers={Refused: refused, HTTPException: refused})

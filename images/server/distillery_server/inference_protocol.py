@@ -1,17 +1,20 @@
-"""Open Inference Protocol v2, REST: one BYTES tensor `text` in, `label` and `probabilities` out."""
+"""Open Inference Protocol v2, REST: a BYTES tensor `text` in, `label` and `probabilities`, or `score`, out.
 
+A model that scores texts against queries takes a second BYTES tensor, `query`, with as many strings.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from distillery_api.artifact import ArtifactManifest
+from distillery_engine import Text
 from numpy.typing import NDArray
 
 from .errors import Refused
 from .fields import check_texts, kind
 from .limits import Limits
-
-OUTPUTS = ("label", "probabilities")
 
 
 @dataclass(frozen=True)
@@ -19,8 +22,23 @@ class InferRequest:
     """Texts [n] and the names of the outputs to send back."""
 
     id: str | None
-    texts: list[str]
+    texts: Sequence[Text]
     outputs: tuple[str, ...]
+
+
+def input_names(manifest: ArtifactManifest) -> tuple[str, ...]:
+    """The BYTES tensors that the model takes."""
+    return ("query", "text") if manifest.preprocessing.query else ("text",)
+
+
+def output_tensors(manifest: ArtifactManifest) -> dict[str, dict[str, Any]]:
+    """The tensors that the model gives, by name; -1 stands for the number of texts."""
+    if not manifest.labels:
+        return {"score": {"datatype": "FP32", "shape": [-1]}}
+    return {
+        "label": {"datatype": "BYTES", "shape": [-1]},
+        "probabilities": {"datatype": "FP32", "shape": [-1, len(manifest.labels)]},
+    }
 
 
 def model_metadata(name: str, version: str, manifest: ArtifactManifest) -> dict[str, Any]:
@@ -29,68 +47,74 @@ def model_metadata(name: str, version: str, manifest: ArtifactManifest) -> dict[
         "name": name,
         "versions": [version],
         "platform": "onnxruntime_onnx",
-        "inputs": [{"name": "text", "datatype": "BYTES", "shape": [-1]}],
-        "outputs": [
-            {"name": "label", "datatype": "BYTES", "shape": [-1]},
-            {"name": "probabilities", "datatype": "FP32", "shape": [-1, len(manifest.labels)]},
-        ],
+        "inputs": [{"name": field, "datatype": "BYTES", "shape": [-1]} for field in input_names(manifest)],
+        "outputs": [{"name": output, **tensor} for output, tensor in output_tensors(manifest).items()],
         "parameters": {"labels": manifest.labels, "max_length": manifest.preprocessing.max_length},
     }
 
 
-def parse_infer(body: dict[str, Any], limits: Limits) -> InferRequest:
+def parse_infer(body: dict[str, Any], manifest: ArtifactManifest, limits: Limits) -> InferRequest:
     """Read an inference request. Raises Refused with the field that is wrong."""
     request_id = body.get("id")
     if request_id is not None and not isinstance(request_id, str):
         raise Refused(400, f"id: is a {kind(request_id)}; send a string, or leave it out")
-    inputs = body.get("inputs")
-    if not isinstance(inputs, list) or len(inputs) != 1 or not isinstance(inputs[0], dict):
-        raise Refused(400, "inputs: must be a list of one tensor, named text")
-    return InferRequest(request_id, _texts(inputs[0], limits), _outputs(body.get("outputs")))
+    names = input_names(manifest)
+    tensors = _tensors(body.get("inputs"), names)
+    columns = [_texts(*tensors[name], limits) for name in names]
+    if len({len(column) for column in columns}) > 1:
+        raise Refused(400, "inputs: query and text must have as many strings each")
+    texts: Sequence[Text] = columns[0] if len(names) == 1 else list(zip(*columns, strict=True))
+    return InferRequest(request_id, texts, _outputs(body.get("outputs"), tuple(output_tensors(manifest))))
 
 
-def _texts(tensor: dict[str, Any], limits: Limits) -> list[str]:
-    if tensor.get("name") != "text":
-        raise Refused(400, f"inputs[0].name: {tensor.get('name')!r}; the one input is named text")
+def _tensors(inputs: Any, names: tuple[str, ...]) -> dict[str, tuple[str, dict[str, Any]]]:
+    # Each tensor by its name, with its place in the body.
+    if not isinstance(inputs, list) or len(inputs) != len(names) or not all(isinstance(t, dict) for t in inputs):
+        wanted = "one tensor, named text" if len(names) == 1 else f"two tensors, named {' and '.join(names)}"
+        raise Refused(400, f"inputs: must be a list of {wanted}")
+    found: dict[str, tuple[str, dict[str, Any]]] = {}
+    for index, tensor in enumerate(inputs):
+        if tensor.get("name") not in names or tensor["name"] in found:
+            wanted = "the one input is named text" if len(names) == 1 else f"there is one {' and one '.join(names)}"
+            raise Refused(400, f"inputs[{index}].name: {tensor.get('name')!r}; {wanted}")
+        found[tensor["name"]] = (f"inputs[{index}]", tensor)
+    return found
+
+
+def _texts(field: str, tensor: dict[str, Any], limits: Limits) -> list[str]:
     if tensor.get("datatype") != "BYTES":
-        raise Refused(400, f"inputs[0].datatype: {tensor.get('datatype')!r}; text is BYTES")
+        raise Refused(400, f"{field}.datatype: {tensor.get('datatype')!r}; text is BYTES")
     shape, data = tensor.get("shape"), tensor.get("data")
     if not isinstance(data, list):
-        raise Refused(400, "inputs[0].data: must be a list of strings (binary tensor data is not supported)")
+        raise Refused(400, f"{field}.data: must be a list of strings (binary tensor data is not supported)")
     flat = [item for row in data for item in (row if isinstance(row, list) else [row])]
-    texts = check_texts(flat, "inputs[0].data", limits)
+    texts = check_texts(flat, f"{field}.data", limits)
     if shape not in ([len(texts)], [len(texts), 1]):
-        raise Refused(
-            400, f"inputs[0].shape: {shape}; for {len(texts)} texts it is [{len(texts)}] or [{len(texts)}, 1]"
-        )
+        raise Refused(400, f"{field}.shape: {shape}; for {len(texts)} texts it is [{len(texts)}] or [{len(texts)}, 1]")
     return texts
 
 
-def _outputs(requested: Any) -> tuple[str, ...]:
+def _outputs(requested: Any, names: tuple[str, ...]) -> tuple[str, ...]:
     if requested is None or requested == []:
-        return OUTPUTS
+        return names
     if not isinstance(requested, list) or not all(isinstance(output, dict) for output in requested):
-        raise Refused(400, 'outputs: must be a list of objects such as {"name": "label"}')
+        raise Refused(400, f'outputs: must be a list of objects such as {{"name": "{names[0]}"}}')
     for index, output in enumerate(requested):
-        if output.get("name") not in OUTPUTS:
-            raise Refused(400, f"outputs[{index}].name: {output.get('name')!r}; there are {' and '.join(OUTPUTS)}")
+        if output.get("name") not in names:
+            raise Refused(400, f"outputs[{index}].name: {output.get('name')!r}; there are {' and '.join(names)}")
     return tuple(output["name"] for output in requested)
 
 
 def infer_response(
-    request: InferRequest, name: str, version: str, labels: list[str], probabilities: NDArray[np.float32]
+    request: InferRequest, name: str, version: str, labels: list[str], values: NDArray[np.float32]
 ) -> dict[str, Any]:
-    """The answer; probabilities are flat, row by row, as the protocol asks."""
-    texts = len(probabilities)
-    best = [labels[index] for index in probabilities.argmax(axis=-1)]
-    tensors: dict[str, dict[str, Any]] = {
-        "label": {"datatype": "BYTES", "shape": [texts], "data": best},
-        "probabilities": {
-            "datatype": "FP32",
-            "shape": [texts, len(labels)],
-            "data": probabilities.ravel().tolist(),
-        },
-    }
+    """The answer; probabilities [texts, labels] are flat, row by row, as the protocol asks, scores [texts, 1] too."""
+    texts = len(values)
+    flat = {"datatype": "FP32", "shape": [texts, len(labels)] if labels else [texts], "data": values.ravel().tolist()}
+    tensors = {"score": flat}
+    if labels:
+        best = [labels[index] for index in values.argmax(axis=-1)]
+        tensors = {"label": {"datatype": "BYTES", "shape": [texts], "data": best}, "probabilities": flat}
     response = {"model_name": name, "model_version": version}
     if request.id is not None:
         response["id"] = request.id

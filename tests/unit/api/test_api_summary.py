@@ -13,8 +13,8 @@ def verdict(criteria: int, measured: int, message: str) -> Summary:
     """What evaluate says, with that many criteria and measured models."""
     models = [
         Measured(
-            name=f"model-{i}", metric="accuracy", value=0.8234567, low=0.81, high=0.83, items=10000, parameters=22_700_000,
-            p50_ms=12.34567, p99_ms=23.45678,
+            name=f"model-{i}", metric="accuracy", value=0.8234567, low=0.81, high=0.83, items=10000,
+            parameters=22_700_000, p50_ms=12.34567, p99_ms=23.45678,
         )
         for i in range(measured)
     ]  # fmt: skip

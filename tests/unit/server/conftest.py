@@ -15,6 +15,7 @@ from distillery_server.limits import Limits
 from distillery_server.model import Model
 from distillery_server.state import State
 from distillery_storage import open_prefix, publish_folder
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -23,9 +24,12 @@ WORDS = {"[UNK]": 0, "bad": 1, "fine": 2, "good": 3}
 ZERO = "sha256:" + "0" * 64
 
 
-def graph() -> bytes:
-    """Logits are the sum of one row per word: bad, fine and good each vote 2 for a label; others vote 0."""
-    votes = np.vstack([np.zeros((1, 3)), 2 * np.eye(3)]).astype(np.float32)
+# Bad, fine and good each vote 2 for a label; other words vote 0.
+VOTES = np.vstack([np.zeros((1, 3)), 2 * np.eye(3)]).astype(np.float32)
+
+
+def graph(votes: NDArray[np.float32]) -> bytes:
+    """Outputs are the sum of one row per word. votes: [words, outputs]"""
     nodes = [
         helper.make_node("Gather", ["votes", "input_ids"], ["rows"]),
         helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
@@ -35,7 +39,7 @@ def graph() -> bytes:
     ]
     names = ("input_ids", "attention_mask")
     inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "seq"]) for name in names]
-    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 3])]
+    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", votes.shape[1]])]
     constants = {"votes": votes, "last": np.array([-1]), "middle": np.array([1])}
     initializers = [numpy_helper.from_array(value, name) for name, value in constants.items()]
     made = helper.make_graph(nodes, "votes", inputs, outputs, initializers)
@@ -44,11 +48,11 @@ def graph() -> bytes:
     return bytes(model.SerializeToString())
 
 
-def write_artifact(folder: Path) -> ArtifactManifest:
+def write_artifact(folder: Path, votes: NDArray[np.float32] = VOTES) -> ArtifactManifest:
     """The artifact's files and its manifest."""
     tokenizer = Tokenizer(models.WordLevel(WORDS, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()  # type: ignore[assignment]
-    files = {"model.onnx": graph(), "tokenizer.json": tokenizer.to_str().encode()}
+    files = {"model.onnx": graph(votes), "tokenizer.json": tokenizer.to_str().encode()}
     folder.mkdir(parents=True)
     for name, data in files.items():
         (folder / name).write_bytes(data)
@@ -103,3 +107,16 @@ async def client(connect: Callable[..., httpx.AsyncClient]) -> AsyncIterator[htt
     """A client with small limits: 3 texts, 20 characters, 300 bytes."""
     async with connect(max_texts=3, max_characters=20, max_body_bytes=300) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def scorer(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bool], Model]:
+    """A student that scores 2 for each "good", alone or behind a query."""
+
+    def load(query: bool) -> Model:
+        folder = tmp_path_factory.mktemp("scorer") / "artifact"
+        manifest = write_artifact(folder, votes=np.array([[0], [0], [0], [2]], dtype=np.float32))
+        scoring = {"task": "text-scoring", "labels": [], "preprocessing": {"maxLength": 16, "query": query}}
+        return Model(folder, ArtifactManifest.model_validate(manifest.dump() | scoring), rows_per_run=2)
+
+    return load

@@ -79,8 +79,8 @@ def test_softmax_survives_large_logits() -> None:
 
 def test_texts_of_mixed_length_keep_their_order(model: Model) -> None:
     texts = ["bad", "good " * 9, "fine fine", "", "x y z good"]
-    together = model.predict(texts).probabilities
-    alone = np.vstack([model.predict([text]).probabilities for text in texts])
+    together = model.predict(texts).values
+    alone = np.vstack([model.predict([text]).values for text in texts])
     np.testing.assert_allclose(together, alone, rtol=1e-6)
 
 

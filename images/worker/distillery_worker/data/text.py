@@ -5,15 +5,17 @@ from typing import Any
 
 from distillery_api.digests import digest_of
 from distillery_api.distillationjob import Columns
+from distillery_engine import Text
 from distillery_storage.folders import file_digest
 
 from ..errors import InputRefused
 from .files import ReadGold, Rows, fetch_file, read_columns
 
 
-def row_key(text: str) -> str:
+def row_key(text: Text) -> str:
     """Name of a row in the label store: hex SHA-256 of its canonical form. Nothing is normalised."""
-    return digest_of({"text": text}).removeprefix("sha256:")
+    row = {"text": text} if isinstance(text, str) else {"query": text[0], "text": text[1]}
+    return digest_of(row).removeprefix("sha256:")
 
 
 def load_texts(uri: str, field: str, columns: Columns, read_gold: ReadGold | None, workdir: Path) -> Rows:
@@ -22,9 +24,12 @@ def load_texts(uri: str, field: str, columns: Columns, read_gold: ReadGold | Non
     Raises InputRefused (DataUnreadable, MissingColumn, EmptyText, and what `read_gold` raises) and storage errors.
     """
     path = fetch_file(uri, field, workdir)
-    wanted = [columns.text] if read_gold is None else [columns.text, columns.label]
+    wanted = [column for column in (columns.query, columns.text, read_gold and columns.label) if column]
     table = read_columns(path, uri, field, wanted)
-    texts = checked_texts(table[columns.text], field, columns.text)
+    texts: list[Text] = list(checked_texts(table[columns.text], field, columns.text))
+    if columns.query:
+        queries = checked_texts(table[columns.query], field, columns.query)
+        texts = list(zip(queries, table[columns.text], strict=True))
     gold = None if read_gold is None else read_gold(table[columns.label], field, columns.label)
     return Rows(texts, gold, file_digest(path), [row_key(text) for text in texts])
 

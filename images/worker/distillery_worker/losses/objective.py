@@ -25,3 +25,17 @@ def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     target = functional.log_softmax(teacher / temperature, dim=-1)
     answer = functional.log_softmax(student / temperature, dim=-1)
     return temperature**2 * functional.kl_div(answer, target, log_target=True, reduction="batchmean")
+
+
+def score_objective(student: Tensor, teacher: Tensor, gold: Tensor, alpha: float) -> Tensor:
+    """alpha * MSE(teacher, student) + (1 - alpha) * MSE(gold, student).
+
+    Each term is the mean over its own rows. student, teacher: [rows]; gold: [rows], NaN where there is none.
+    """
+    loss = student.new_zeros(())
+    if alpha > 0:
+        loss = loss + alpha * functional.mse_loss(student, teacher)
+    known = ~gold.isnan()
+    if alpha < 1 and bool(known.any()):
+        loss = loss + (1 - alpha) * functional.mse_loss(student[known], gold[known])
+    return loss

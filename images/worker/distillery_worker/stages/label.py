@@ -58,7 +58,7 @@ def shard_of(key: str, shards: int) -> int:
 def write_labels(run: LabelRun, context: Context, store: LabelStore, teacher: Teacher, missing: dict[str, Any]) -> None:
     """Ask the teacher for the rows, and store a segment at a time."""
     # Longest first: memory runs out at once or never.
-    keys = sorted(missing, key=lambda key: (-len(missing[key]), key))
+    keys = sorted(missing, key=lambda key: (-size(missing[key]), key))
     for start in range(0, len(keys), SEGMENT_ROWS):
         segment = keys[start : start + SEGMENT_ROWS]
 
@@ -69,6 +69,11 @@ def write_labels(run: LabelRun, context: Context, store: LabelStore, teacher: Te
         context.check_stop(f"{start} of {len(keys)} rows are stored")
         answers = teacher.answers([missing[key] for key in segment], answered)
         store.append(segment, checked(answers, run.teacher.uri), context.shard, run.job.uid)
+
+
+def size(row: Any) -> int:
+    """What a row costs, roughly: characters of a text, or of both texts of a pair."""
+    return sum(map(len, row)) if isinstance(row, tuple) else len(row)
 
 
 def checked(logits: NDArray[np.float32], uri: str) -> NDArray[np.float32]:

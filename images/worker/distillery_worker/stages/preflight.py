@@ -29,7 +29,7 @@ def preflight(run: PreflightRun, context: Context) -> PreflightResult:
     return PreflightResult(
         teacher_digest=teacher.digest,
         labels_key=labels_key,
-        student_key=student_key(run, labels_key, files),
+        student_key=student_key(run, teacher.head, labels_key, files),
         rows={field: len(rows) for field, rows in files.items()},
         missing_rows=len(missing),
     )
@@ -63,7 +63,7 @@ def check_rows(files: dict[str, Rows]) -> None:
             )
 
 
-def student_key(run: PreflightRun, labels_key: str, files: dict[str, Rows]) -> str:
+def student_key(run: PreflightRun, head: Head, labels_key: str, files: dict[str, Rows]) -> str:
     """Key of everything a student depends on; how often training is checkpointed is not among it."""
     training: dict[str, Any] = run.training.dump()
     training.pop("checkpointEverySteps")
@@ -76,7 +76,7 @@ def student_key(run: PreflightRun, labels_key: str, files: dict[str, Rows]) -> s
             "columns": run.dataset.columns.dump(),
             "student": run.student.dump(),
             "architecture": TASKS[run.task].architecture(run.student),
-            "objective": run.objective.dump(),
+            "objective": head.resolved(run.objective).dump(),
             "training": training,
         }
     )

@@ -23,7 +23,7 @@ from ..training.examples import Split, collect
 from ..training.fitting import Fit, Schedule
 from ..training.learner import Learner
 
-CONTROL_OBJECTIVE = Objective(alpha=0.0, temperature=1.0)
+CONTROL_OBJECTIVE = Objective(alpha=0.0)
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def train_both(run: TrainRun, context: Context, student: Prefix) -> TrainRecord:
             labels_key=run.labels_key,
             student_key=run.student_key,
             labels=list(teacher.head.labels),
-            preprocessing=task.preprocessing(teacher),
+            preprocessing=task.preprocessing(teacher, run.dataset.columns),
             validation_rows=len(split.validation),
             resumed_from_step=began,
             student=learned,

@@ -6,14 +6,17 @@ from typing import Any
 import numpy as np
 import torch
 from distillery_api.distillationjob import GateSpec, Objective
-from distillery_gate import EvaluationItems, Gate, GateError, Verdict, decide
+from distillery_gate import EvaluationItems, Verdict
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.files import listed
 from ..errors import InputRefused
-from ..losses.objective import NO_GOLD, objective
-from .head import Answer, Head
+from ..losses.objective import NO_GOLD
+from ..losses.objective import objective as label_objective
+from .head import Answer, Head, decided
+
+TEMPERATURE = 2.0
 
 
 class Classification(Head):
@@ -43,9 +46,13 @@ class Classification(Head):
         """Which rows have a label: bool [rows]."""
         return gold != NO_GOLD
 
-    def loss(self, student: Tensor, teacher: Tensor, gold: Tensor, objective_: Objective) -> Tensor:
+    def resolved(self, objective: Objective) -> Objective:
+        """With a temperature."""
+        return objective.model_copy(update={"temperature": objective.temperature or TEMPERATURE})
+
+    def loss(self, student: Tensor, teacher: Tensor, gold: Tensor, objective: Objective) -> Tensor:
         """KL to the teacher and cross-entropy to the label."""
-        return objective(student, teacher, gold, objective_.alpha, objective_.temperature)
+        return label_objective(student, teacher, gold, objective.alpha, objective.temperature or TEMPERATURE)
 
     def score(self, outputs: NDArray[np.float32], gold: NDArray[Any]) -> float:
         """Accuracy."""
@@ -63,14 +70,6 @@ class Classification(Head):
         """By which answers are right."""
         right = {name: np.array([a == b for a, b in zip(given, gold, strict=True)]) for name, given in answers.items()}
         return decided(EvaluationItems(ids=range(len(gold)), **right), gate)
-
-
-def decided(items: EvaluationItems, spec: GateSpec) -> Verdict:
-    """The gate's decision. Raises InputRefused (GateInput)."""
-    try:
-        return decide(items, Gate(min_retention=spec.min_retention, incumbent_margin=spec.incumbent_margin))
-    except GateError as error:
-        raise InputRefused("GateInput", str(error)) from error
 
 
 def read_classification(config: dict[str, Any], uri: str) -> Classification:

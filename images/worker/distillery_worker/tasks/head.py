@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 from distillery_api.distillationjob import GateSpec, Objective
-from distillery_gate import Verdict
+from distillery_gate import Gate, GateError, Items, Verdict, decide
 from numpy.typing import NDArray
 from torch import Tensor
+
+from ..errors import InputRefused
 
 Answer = str | float
 
@@ -29,8 +31,12 @@ class Head(ABC):
         """Which rows have a gold value: bool [rows]."""
 
     @abstractmethod
+    def resolved(self, objective: Objective) -> Objective:
+        """The objective with its defaults: part of the student's key."""
+
+    @abstractmethod
     def loss(self, student: Tensor, teacher: Tensor, gold: Tensor, objective: Objective) -> Tensor:
-        """The objective on a batch. student, teacher: [rows, outputs]; gold: [rows]"""
+        """The resolved objective on a batch. student, teacher: [rows, outputs]; gold: [rows]"""
 
     @abstractmethod
     def score(self, outputs: NDArray[np.float32], gold: NDArray[Any]) -> float:
@@ -47,3 +53,11 @@ class Head(ABC):
     @abstractmethod
     def judge(self, gold: Sequence[Any], answers: Mapping[str, Sequence[Any]], gate: GateSpec) -> Verdict:
         """The gate's decision on the models' answers, by name. Raises InputRefused (GateInput)."""
+
+
+def decided(items: Items, spec: GateSpec) -> Verdict:
+    """The gate's decision. Raises InputRefused (GateInput)."""
+    try:
+        return decide(items, Gate(min_retention=spec.min_retention, incumbent_margin=spec.incumbent_margin))
+    except GateError as error:
+        raise InputRefused("GateInput", str(error)) from error

@@ -65,7 +65,7 @@ class Task(ABC):
         """Files of the teacher's folder that belong to its student, too: those that prepare its inputs."""
 
     @abstractmethod
-    def preprocessing(self, teacher: LocalTeacher) -> Preprocessing:
+    def preprocessing(self, teacher: LocalTeacher, columns: Columns) -> Preprocessing:
         """How the student's inputs are made, as its artifact tells it."""
 
     @abstractmethod

@@ -6,7 +6,7 @@ from typing import Any
 
 from distillery_api.artifact import ArtifactManifest, Preprocessing
 from distillery_api.distillationjob import Columns, ModelSource, Student
-from distillery_engine import TextModel, TextTokenizer
+from distillery_engine import Text, TextModel, TextTokenizer
 from transformers import PreTrainedModel
 
 from ..artifacts.onnx_export import export_onnx
@@ -37,7 +37,8 @@ class TextTask(Task):
     def check_teacher(self, teacher: LocalTeacher, row: Any) -> None:
         """Load the weights and answer one real and one overlong row."""
         try:
-            shape = predict(teacher.model, teacher.encoder.batch([row, row * teacher.max_length])).shape
+            batch = teacher.encoder.batch([row, overlong(row, teacher.max_length)])
+            shape = predict(teacher.model, batch).shape
         except InputRefused:
             raise
         except Exception as error:  # models raise anything for inputs they were not made for
@@ -92,10 +93,17 @@ class TextTask(Task):
         """The tokenizer."""
         return (TOKENIZER, TOKENIZER_CONFIG)
 
-    def preprocessing(self, teacher: LocalTeacher) -> Preprocessing:
+    def preprocessing(self, teacher: LocalTeacher, columns: Columns) -> Preprocessing:
         """The tokenizer with the teacher's limits."""
-        return Preprocessing(max_length=teacher.max_length, pad_token_id=teacher.pad_token_id)
+        return Preprocessing(
+            max_length=teacher.max_length, pad_token_id=teacher.pad_token_id, query=columns.query is not None
+        )
 
     def encoder(self, folder: Path, preprocessing: Preprocessing) -> TextTokenizer:
         """The tokenizer in a student's folder."""
         return TextTokenizer(folder / preprocessing.tokenizer, preprocessing.max_length, preprocessing.pad_token_id)
+
+
+def overlong(row: Text, times: int) -> Text:
+    """A row with its text repeated, so that it must be cut."""
+    return row * times if isinstance(row, str) else (row[0], row[1] * times)

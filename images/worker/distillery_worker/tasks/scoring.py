@@ -1,0 +1,93 @@
+"""A score: one number a row, squared errors, judged by the mean absolute error."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from distillery_api.distillationjob import GateSpec, Objective
+from distillery_gate import ErrorItems, Verdict
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..errors import InputRefused
+from ..losses.objective import score_objective
+from .head import Answer, Head, decided
+
+
+class Scoring(Head):
+    """One output without a name; gold values are float32, NaN where there is none."""
+
+    labels = ()
+    outputs = 1
+    without_gold = torch.tensor(math.nan)
+
+    def gold(self, values: list[Any], field: str, column: str) -> NDArray[Any]:
+        """Scores. Raises InputRefused (InvalidScore)."""
+        scores = np.array([number(value) for value in values], dtype=np.float32)
+        strange = ~np.isfinite(scores)
+        if strange.any():
+            row = int(np.argmax(strange))
+            raise InputRefused(
+                "InvalidScore",
+                f"dataset.{field}: row {row + 1} has {values[row]!r} in column '{column}', which is no finite number;"
+                " correct or remove the row",
+            )
+        return scores
+
+    def has_gold(self, gold: Tensor) -> Tensor:
+        """Which rows have a score: bool [rows]."""
+        return ~torch.isnan(gold)
+
+    def resolved(self, objective: Objective) -> Objective:
+        """There is nothing to add."""
+        return objective
+
+    def loss(self, student: Tensor, teacher: Tensor, gold: Tensor, objective: Objective) -> Tensor:
+        """Squared errors to the teacher's score and to the gold score."""
+        return score_objective(student.squeeze(-1), teacher.squeeze(-1), gold, objective.alpha)
+
+    def score(self, outputs: NDArray[np.float32], gold: NDArray[Any]) -> float:
+        """The mean absolute error, negated."""
+        return -float(np.abs(outputs[:, 0] - gold).mean())
+
+    def answers(self, outputs: NDArray[np.float32]) -> list[Answer]:
+        """The scores."""
+        return [float(score) for score in outputs[:, 0]]
+
+    def gold_answers(self, gold: NDArray[Any]) -> list[Answer]:
+        """The gold scores."""
+        return [float(score) for score in gold]
+
+    def judge(self, gold: Sequence[Any], answers: Mapping[str, Sequence[Any]], gate: GateSpec) -> Verdict:
+        """By absolute errors."""
+        errors = {name: np.abs(np.subtract(given, gold)) for name, given in answers.items()}
+        return decided(ErrorItems(ids=range(len(gold)), **errors), gate)
+
+
+def number(value: Any) -> float:
+    """A number, or the number that a text of a CSV file holds; NaN for anything else."""
+    if isinstance(value, bool):
+        return math.nan
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def read_scoring(config: dict[str, Any], uri: str) -> Scoring:
+    """The head that a teacher's config.json describes. Raises InputRefused (ModelUnsupported)."""
+    outputs = len(config["id2label"]) if config.get("id2label") else config.get("num_labels")
+    if outputs != 1:
+        raise InputRefused(
+            "ModelUnsupported",
+            f"teachers[0].model: {uri}/config.json describes {outputs or 2} outputs; text-scoring wants a model for"
+            " sequence classification with one (num_labels: 1)",
+        )
+    return Scoring()
+
+
+def head_of(labels: Sequence[str]) -> Scoring:
+    """The head of a scoring artifact, which names no labels."""
+    return Scoring()
