@@ -6,17 +6,12 @@ from pydantic import Field
 
 from . import GROUP
 from .digests import digest_of
+from .objective import Objective
 from .pods import EvaluateStage, Stage
-from .schema import URI_RULES, Digest, Model, Name, ObjectName, Uri, rules
+from .schema import URI_RULES, Model, Name, ObjectName, Uri, rules
+from .student import ModelSource, Student, StudentConfig
 
 STAGES = ("preflight", "label", "train", "compress", "evaluate")
-
-
-class ModelSource(Model):
-    """A folder with a Hugging Face model (config.json, tokenizer.json, safetensors weights)."""
-
-    uri: Uri
-    digest: Annotated[Digest, Field(description="Refuse the folder when its content differs.")] | None = None
 
 
 class Teacher(Model):
@@ -24,38 +19,6 @@ class Teacher(Model):
 
     name: Name = "main"
     model: ModelSource
-
-
-class StudentConfig(Model):
-    """A BERT encoder trained from scratch with the teacher's tokenizer."""
-
-    hidden_size: Annotated[int, Field(ge=8, le=4096)] = 64
-    layers: Annotated[int, Field(ge=1, le=48)] = 2
-    attention_heads: Annotated[int, Field(ge=1, le=64)] = 2
-    intermediate_size: Annotated[int, Field(ge=8, le=16384)] = 256
-    embeddings: Annotated[
-        Literal["FromTeacher", "Random"],
-        Field(
-            description="How token embeddings start: the teacher's, cut to hiddenSize by a truncated SVD, or random."
-        ),
-    ] = "FromTeacher"
-
-
-class Student(Model):
-    """The model to train."""
-
-    config: Annotated[
-        StudentConfig,
-        Field(
-            json_schema_extra=rules(
-                (
-                    "self.hiddenSize % self.attentionHeads == 0",
-                    "hiddenSize must be a multiple of attentionHeads; change one of them",
-                    ".hiddenSize",
-                )
-            )
-        ),
-    ] = StudentConfig()
 
 
 class Columns(Model):
@@ -96,13 +59,6 @@ class SoftLabels(Model):
     kind: Literal["logits"] = "logits"
     shards: Annotated[int, Field(ge=1, le=1000, description="Pods that share the labelling.")] = 1
     parallelism: Annotated[int, Field(ge=1, le=1000, description="Shards that run at once.")] = 1
-
-
-class Objective(Model):
-    """alpha * T^2 * KL(teacher || student) + (1 - alpha) * CE(gold); rows without gold get the first term alone."""
-
-    alpha: Annotated[float, Field(ge=0, le=1)] = 0.9
-    temperature: Annotated[float, Field(gt=0, le=100)] = 2.0
 
 
 class Control(Model):
