@@ -9,7 +9,7 @@ from .digests import digest_of
 from .objective import Objective
 from .pods import EvaluateStage, Stage
 from .schema import URI_RULES, Model, Name, ObjectName, Uri, rules
-from .student import ModelSource, Student, StudentConfig
+from .student import STUDENT_RULES, ModelSource, Student, StudentConfig
 
 STAGES = ("preflight", "label", "train", "compress", "evaluate")
 
@@ -177,6 +177,16 @@ ControllerName = Annotated[
 ]
 
 
+# Of fields that name each other: on the spec, where both are in reach.
+SPEC_RULES = (
+    (
+        "!has(self.student.from) || self.teachers.exists(t, t.name == self.student.from.teacher)",
+        "student.from.teacher must be the name of one of teachers",
+        ".student.from.teacher",
+    ),
+)
+
+
 class DistillationJobSpec(Model):
     """The whole request. Immutable but for MUTABLE: another experiment is another job, with the same soft labels."""
 
@@ -210,7 +220,7 @@ class DistillationJobSpec(Model):
         list[Teacher],
         Field(min_length=1, max_length=1, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
     ]
-    student: Student = Student()
+    student: Annotated[Student, Field(json_schema_extra=STUDENT_RULES)] = Student(config=StudentConfig())
     dataset: Annotated[
         Dataset,
         Field(

@@ -4,8 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from .distillationjob import Dataset, GateSpec, ModelSource, Objective, SoftLabels, Student, Training
+from .distillationjob import Dataset, GateSpec, SoftLabels, Training
+from .objective import Objective
 from .schema import Digest, Model
+from .student import ModelSource, Student
 
 RUN_ANNOTATION = "distillery.dev/run"
 RUN_PATH = "/etc/distillery/run.json"

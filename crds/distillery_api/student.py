@@ -1,4 +1,4 @@
-"""The model to train: a config from scratch, layers of the teacher, or a given model; and adapters on the latter two."""
+"""The model to train: from scratch, layers of the teacher, or a given model; and adapters on the latter two."""
 
 from typing import Annotated, Literal
 
@@ -39,13 +39,7 @@ class LayersOfTeacher(Model):
             min_length=1,
             max_length=100,
             description="Layers that are kept, counted from 1.",
-            json_schema_extra={"x-kubernetes-list-type": "atomic"}
-            | rules(
-                (
-                    "self.all(i, self.filter(j, j == i).size() == 1)",
-                    "name each layer once",
-                )
-            ),
+            json_schema_extra={"x-kubernetes-list-type": "atomic"},
         ),
     ]
 
@@ -91,6 +85,19 @@ class Student(Model):
         ]
         | None
     ) = None
-    from_: LayersOfTeacher | None = Field(None, alias="from")
+    from_: LayersOfTeacher | None = Field(default=None, alias="from")
     model: ModelSource | None = None
     lora: Lora | None = None
+
+
+STUDENT_RULES = rules(
+    (
+        "[has(self.config), has(self.from), has(self.model)].filter(given, given).size() == 1",
+        "give exactly one of config (trained from scratch), from (layers of the teacher) and model (a given one)",
+    ),
+    (
+        "!has(self.lora) || !has(self.config)",
+        "lora adapts weights that are there already; use it with from or model, or leave it out",
+        ".lora",
+    ),
+)

@@ -16,6 +16,7 @@ class PreflightResult(Model):
     """What preflight resolved."""
 
     teacher_digest: Digest
+    student_model_digest: Digest | None = None
     labels_key: Digest
     student_key: Digest
     rows: Annotated[dict[str, int], Field(max_length=8)]  # train, unlabelled, test

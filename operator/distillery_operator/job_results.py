@@ -15,7 +15,8 @@ def keep(state: Pass, stage: str, summaries: list[Summary], attempt: Attempt) ->
     if first.preflight:
         found = first.preflight
         update = {
-            "teacher_digest": found.teacher_digest, "labels_key": found.labels_key, "student_key": found.student_key,
+            "teacher_digest": found.teacher_digest, "student_model_digest": found.student_model_digest,
+            "labels_key": found.labels_key, "student_key": found.student_key,
             "rows": {**found.rows, "missing": found.missing_rows},
         }  # fmt: skip
     elif first.label:

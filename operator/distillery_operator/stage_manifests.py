@@ -3,7 +3,7 @@
 from typing import Any
 
 from distillery_api.digests import canonical
-from distillery_api.distillationjob import DistillationJobSpec, ModelSource
+from distillery_api.distillationjob import DistillationJobSpec
 from distillery_api.distillationjob_status import Artifacts, Resolved
 from distillery_api.exits import OUT_OF_MEMORY, PERMANENT, STOPPED
 from distillery_api.pods import EvaluateStage
@@ -19,6 +19,7 @@ from distillery_api.run import (
     Run,
     TrainRun,
 )
+from distillery_api.student import ModelSource, Student
 
 from .names import ATTEMPT, JOB, QUEUE, QUEUE_PRIORITY, STAGE, owner_labels, stage_job
 from .pod_manifests import (
@@ -44,7 +45,11 @@ def build_run(
         "soft_labels": spec.soft_labels,
         "teacher": ModelSource(uri=teacher.uri, digest=teacher.digest or made.teacher_digest),
     }  # fmt: skip
-    recipe: dict[str, Any] = {"student": spec.student, "objective": spec.objective, "training": spec.training}
+    recipe: dict[str, Any] = {
+        "student": pinned(spec.student, made),
+        "objective": spec.objective,
+        "training": spec.training,
+    }
     if stage == "preflight":
         return PreflightRun(**common, **recipe)
     keys: dict[str, Any] = {"labels_key": made.labels_key, "student_key": made.student_key}
@@ -59,6 +64,14 @@ def build_run(
         gate=resolved.gate,
         artifact=ArtifactRef(uri=made.artifact_uri or "", digest=made.artifact_digest or ""),
     )  # fmt: skip
+
+
+def pinned(student: Student, made: Artifacts) -> Student:
+    """The student with the digest that preflight found for its given model."""
+    if student.model is None:
+        return student
+    source = ModelSource(uri=student.model.uri, digest=student.model.digest or made.student_model_digest)
+    return student.model_copy(update={"model": source})
 
 
 def build_stage_job(
@@ -123,7 +136,8 @@ def pod_spec(run: Run, spec: DistillationJobSpec, resolved: Resolved, settings: 
     """The pod of a stage."""
     stage: EvaluateStage = getattr(spec.stages, run.stage)
     data = run.dataset
-    claims = claims_of(run.storage, run.teacher.uri, data.train, data.unlabelled, data.test)
+    given = spec.student.model.uri if spec.student.model else None
+    claims = claims_of(run.storage, run.teacher.uri, given, data.train, data.unlabelled, data.test)
     pod: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,

@@ -1,10 +1,10 @@
 """The layers of a transformer: where they are, and what passes through them. Layers are counted from 1."""
 
+import copy
 from collections.abc import Iterable
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 
 from .errors import InputRefused
@@ -69,7 +69,6 @@ class Recorder:
     def __init__(self, model: PreTrainedModel, hidden: Iterable[int], attention: Iterable[int], field: str) -> None:
         self.hidden: dict[int, Tensor] = {}  # outputs by layer, [rows, positions, width]
         self.projections: dict[tuple[int, int], Tensor] = {}
-        self.handles: list[RemovableHandle] = []
         for number in sorted(set(hidden)):
             self.watch(layer_at(model, number, field), self.hidden, number)
         for number in sorted(set(attention)):
@@ -82,20 +81,21 @@ class Recorder:
         def keep(_module: nn.Module, _inputs: object, output: Tensor | tuple[Tensor, ...]) -> None:
             kept[key] = output if isinstance(output, Tensor) else output[0]  # some layers give attentions besides
 
-        self.handles.append(module.register_forward_hook(keep))
+        module.register_forward_hook(keep)
 
     def projected(self, number: int) -> Projected:
         """Queries, keys and values of a layer."""
         return Projected(*(self.projections[number, part] for part in range(3)))
 
-    def close(self) -> None:
-        """Take the hooks off."""
-        for handle in self.handles:
-            handle.remove()
 
+def first_layers(model: PreTrainedModel, number: int, field: str) -> PreTrainedModel:
+    """The model without the layers above this one, which a forward pass for its output need not pay for.
 
-def cut_after(model: PreTrainedModel, number: int, field: str) -> None:
-    """Drop the layers above this one, so that a forward pass for its output does not pay for them."""
+    It shares its weights with the model.
+    """
     layer_at(model, number, field)
-    del layers_of(model, field)[number:]
-    cast(Any, model.config).num_hidden_layers = number
+    shared = {id(tensor): tensor for tensor in [*model.parameters(), *model.buffers()]}
+    short = copy.deepcopy(model, shared)
+    del layers_of(short, field)[number:]
+    short.config.num_hidden_layers = number
+    return short

@@ -31,6 +31,7 @@ def relation_divergence(student: Tensor, teacher: Tensor, mask: Tensor, heads: i
 
 def log_relations(states: Tensor, mask: Tensor, heads: int) -> Tensor:
     """log softmax(A A^T / sqrt(width of a head)) over the row's tokens: [rows, heads, positions, positions]."""
-    split = states.unflatten(-1, (heads, -1)).transpose(1, 2)
+    rows, positions, width = states.shape
+    split = states.view(rows, positions, heads, width // heads).transpose(1, 2)
     scores = split @ split.transpose(-1, -2) / split.shape[-1] ** 0.5
-    return scores.masked_fill(mask[:, None, None, :] == 0, float("-inf")).log_softmax(dim=-1)
+    return functional.log_softmax(scores.masked_fill(mask[:, None, None, :] == 0, float("-inf")), dim=-1)

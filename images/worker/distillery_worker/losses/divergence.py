@@ -14,7 +14,8 @@ def divergence(student: Tensor, teacher: Tensor, temperature: float, kind: Diver
     """T^2 times a divergence at temperature T: [rows]; T^2 keeps the gradient's size independent of T.
 
     forward: KL(teacher || student) covers what the teacher answers; reverse: KL(student || teacher) seeks its mode;
-    jsd: the mean of both to their mixture (arXiv 2306.13649, eq. 1 with beta 1/2). student, teacher: logits [rows, labels]
+    jsd: the mean of both to their mixture (arXiv 2306.13649, eq. 1 with beta 1/2).
+    student, teacher: logits [rows, labels]
     """
     answer = functional.log_softmax(student / temperature, dim=-1)
     target = functional.log_softmax(teacher / temperature, dim=-1)

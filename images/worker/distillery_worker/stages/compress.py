@@ -17,8 +17,9 @@ from transformers import PreTrainedModel
 from ..artifacts.records import TrainRecord, fetch_model, read_record, student_prefix
 from ..context import Context
 from ..errors import InputRefused
+from ..model_folders import TOKENIZER
 from ..tasks.registry import TASKS
-from ..teachers.local import TOKENIZER, predict
+from ..teachers.local import predict
 
 FORMAT = "onnx-fp32"
 CHECK_ROWS = 256

@@ -23,11 +23,12 @@ from ..data.files import Rows
 from ..errors import InputRefused
 from ..evaluation.latency import measure
 from ..evaluation.report import Content, Report
+from ..model_folders import TOKENIZER
 from ..students.bert import count_parameters
 from ..tasks.head import Answer, Head
 from ..tasks.registry import TASKS
 from ..tasks.task import Task
-from ..teachers.local import TOKENIZER, LocalTeacher, predict
+from ..teachers.local import LocalTeacher, predict
 from ..teachers.teacher import outputs_of
 from .compress import published_record
 

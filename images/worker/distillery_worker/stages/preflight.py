@@ -6,13 +6,16 @@ from distillery_api.digests import digest_of
 from distillery_api.run import PreflightRun
 from distillery_api.summary import PreflightResult
 from distillery_storage import open_prefix
+from transformers import PreTrainedModel
 
 from ..context import Context
 from ..data.files import Rows
 from ..errors import InputRefused
 from ..labels.store import LabelStore
+from ..model_folders import ModelFolder
 from ..tasks.head import Head
 from ..tasks.registry import TASKS
+from ..training.signals import signals_of
 
 
 def preflight(run: PreflightRun, context: Context) -> PreflightResult:
@@ -22,14 +25,18 @@ def preflight(run: PreflightRun, context: Context) -> PreflightResult:
     files = load_dataset(run, teacher.head, context)
     check_rows(files)
     task.check_teacher(teacher, files["train"].inputs[0])
-    task.check_student(run.student, teacher)
+    given = task.fetch_student(run.student, teacher, context.folder("given"))
+    student = task.fresh_student(run.student, teacher, given, run.training.seed)
+    task.check_student(student, teacher, files["train"].inputs[0])
+    signals_of(student, teacher.model, run.objective, run.training.seed)
     labels_key = teacher.codec(run.soft_labels.kind).key
     wanted = {key for field in ("train", "unlabelled") if field in files for key in files[field].keys}
     missing = wanted - LabelStore.at(open_prefix(run.storage), labels_key).keys()
     return PreflightResult(
         teacher_digest=teacher.digest,
         labels_key=labels_key,
-        student_key=student_key(run, labels_key, files),
+        student_key=student_key(run, labels_key, files, student, given),
+        student_model_digest=given.digest if given else None,
         rows={field: len(rows) for field, rows in files.items()},
         missing_rows=len(missing),
     )
@@ -63,10 +70,15 @@ def check_rows(files: dict[str, Rows]) -> None:
             )
 
 
-def student_key(run: PreflightRun, labels_key: str, files: dict[str, Rows]) -> str:
+def student_key(
+    run: PreflightRun, labels_key: str, files: dict[str, Rows], student: PreTrainedModel, given: ModelFolder | None
+) -> str:
     """Key of everything a student depends on; how often training is checkpointed is not among it."""
     training: dict[str, Any] = run.training.dump()
     training.pop("checkpointEverySteps")
+    recipe: dict[str, Any] = run.student.dump()
+    if given:  # its content, wherever it is kept
+        recipe["model"] = given.digest
     return digest_of(
         {
             "labelsKey": labels_key,
@@ -74,8 +86,8 @@ def student_key(run: PreflightRun, labels_key: str, files: dict[str, Rows]) -> s
             "train": files["train"].digest,
             "unlabelled": files["unlabelled"].digest if "unlabelled" in files else None,
             "columns": run.dataset.columns.dump(),
-            "student": run.student.dump(),
-            "architecture": TASKS[run.task].architecture(run.student),
+            "student": recipe,
+            "architecture": type(student).__name__,
             "objective": run.objective.dump(),
             "training": training,
         }

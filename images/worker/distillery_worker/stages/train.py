@@ -5,7 +5,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from distillery_api.distillationjob import Objective
+from distillery_api.objective import Objective
 from distillery_api.run import TrainRun
 from distillery_api.summary import TrainResult
 from distillery_storage import Prefix, open_prefix
@@ -14,7 +14,10 @@ from distillery_storage.folders import file_digest
 from ..artifacts.records import ModelRecord, TrainRecord, publish_record, read_record, student_prefix
 from ..context import Context
 from ..labels.store import LabelStore
+from ..model_folders import ModelFolder
+from ..students.adapters import merged
 from ..students.bert import count_parameters
+from ..students.pretrained import weights_digest
 from ..tasks.registry import TASKS
 from ..tasks.task import Task
 from ..teachers.local import LocalTeacher
@@ -22,6 +25,7 @@ from ..training.checkpoints import Checkpoints
 from ..training.examples import Split, collect
 from ..training.fitting import Fit, Schedule
 from ..training.learner import Learner
+from ..training.signals import signals_of
 
 CONTROL_OBJECTIVE = Objective(alpha=0.0, temperature=1.0)
 
@@ -36,6 +40,7 @@ class Training:
     attempt: str
     task: Task
     teacher: LocalTeacher
+    given: ModelFolder | None
 
     def schedule(self, rows: int, learning_rate: float) -> Schedule:
         """Both models take as many steps as the student needs for its epochs over `rows` rows."""
@@ -72,7 +77,8 @@ def train_both(run: TrainRun, context: Context, student: Prefix) -> TrainRecord:
     teacher = task.fetch_teacher(run.teacher, context.folder("teacher"))
     # The token keeps two pods of one attempt (a lost node's pod may not be dead) out of each other's files.
     attempt = f"{run.job.uid}-{run.attempt}-{uuid.uuid4().hex[:8]}"
-    training = Training(run, context, student, attempt, task, teacher)
+    given = task.fetch_student(run.student, teacher, context.folder("given"))
+    training = Training(run, context, student, attempt, task, teacher, given)
     split = load_split(training)
     schedule = training.schedule(len(split.learn), run.training.learning_rate)
     context.progress.start(schedule.steps * (2 if run.training.control else 1), "steps")
@@ -117,10 +123,14 @@ def fit(training: Training, name: str, split: Split, schedule: Schedule, target:
     """
     folder, teacher = training.context.folder(name), training.teacher
     checkpoints = Checkpoints(training.student, training.attempt, name, training.context.folder("checkpoints"))
-    model = training.task.fresh_student(training.run.student, teacher, training.run.training.seed)
-    work = Fit(model, split, Learner(teacher.encoder, teacher.head, target), schedule)
+    seed = training.run.training.seed
+    model = training.task.fresh_student(training.run.student, teacher, training.given, seed)
+    initial = weights_digest(model)
+    signals = signals_of(model, teacher.model, target, seed)
+    work = Fit(model, split, Learner(teacher.encoder, teacher.head, target, signals), schedule)
     began = work.run(checkpoints, training.context)
-    work.model.save_pretrained(folder)
+    trained = merged(work.model)
+    trained.save_pretrained(folder)
     for file in training.task.files():
         shutil.copy(teacher.path / file, folder / file)
     target_folder = f"attempts/{training.attempt}/{name}"
@@ -128,13 +138,15 @@ def fit(training: Training, name: str, split: Split, schedule: Schedule, target:
     record = ModelRecord(
         folder=target_folder,
         files=upload(folder, training.student.child(target_folder)),
-        parameters=count_parameters(work.model),
+        parameters=count_parameters(trained),
         learning_rate=schedule.learning_rate,
         steps=schedule.steps,
         best_step=work.standing.best_step,
         rows=len(split.learn),
         passes=schedule.steps * schedule.batch_size / len(split.learn),
         cpu_seconds=work.standing.cpu_seconds,
+        micro_batch=work.standing.micro_batch,
+        initial_weights=initial,
         validation_score=work.standing.best_score,
     )
     return record, began

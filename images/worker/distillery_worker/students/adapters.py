@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+import torch
 from distillery_api.student import Lora
 from peft import LoraConfig, PeftModel, get_peft_model
-import torch
 from torch import nn
 from transformers import PreTrainedModel
 

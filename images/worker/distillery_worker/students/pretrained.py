@@ -2,13 +2,57 @@
 
 import copy
 import hashlib
+import json
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
+from distillery_api.student import ModelSource
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
+from ..errors import InputRefused
 from ..layers import layer_at, layers_of
+from ..model_folders import TOKENIZER, ModelFolder, fetch_folder, load_weights
+
+FIELD = "student.model"
+
+
+def fetch_initial(source: ModelSource, teacher: Path, dest: Path) -> ModelFolder:
+    """Download the model that training starts from. Raises InputRefused (TokenizerMismatch) beside fetch_folder's."""
+    folder = fetch_folder(source, FIELD, dest)
+    if tokens_of(dest / TOKENIZER) != tokens_of(teacher / TOKENIZER):
+        raise InputRefused(
+            "TokenizerMismatch",
+            f"{FIELD}: {source.uri}/{TOKENIZER} makes other tokens than the teacher's, so their answers cannot be"
+            " compared token by token; name a model with the teacher's tokenizer",
+        )
+    return folder
+
+
+def tokens_of(tokenizer: Path) -> dict[str, Any]:
+    """A tokenizer.json without what does not change a token: the worker sets truncation and padding itself."""
+    content: dict[str, Any] = json.loads(tokenizer.read_text(encoding="utf-8"))
+    return {name: part for name, part in content.items() if name not in ("truncation", "padding")}
+
+
+def load_initial(folder: ModelFolder, labels: dict[str, Any], seed: int) -> PreTrainedModel:
+    """The given model as a classifier; a head that it lacks, or has for another number of labels, comes from the seed.
+
+    labels: the arguments of a config that name the outputs. Raises InputRefused (WeightsCorrupt).
+    """
+    torch.manual_seed(seed)
+    model, fresh = load_weights(AutoModelForSequenceClassification, folder.path, folder.uri, FIELD, **labels)
+    body = f"{model.base_model_prefix}."
+    lacking = [name for name in fresh if name.startswith(body) and ".pooler." not in name]
+    if lacking:
+        raise InputRefused(
+            "WeightsCorrupt",
+            f"{FIELD}: the weights at {folder.uri} lack {lacking[0]} or have it in another shape than config.json says;"
+            " upload the model again",
+        )
+    return model
 
 
 def keep_layers(teacher: PreTrainedModel, numbers: Sequence[int], field: str) -> PreTrainedModel:
@@ -34,7 +78,7 @@ def renumber(layer: nn.Module, index: int) -> None:
     """Tell a layer where it stands: caches of keys and values are kept by it."""
     for module in layer.modules():
         if hasattr(module, "layer_idx"):
-            module.layer_idx = index
+            module.layer_idx = index  # type: ignore[assignment]  # nn.Module types every attribute as a tensor
 
 
 def weights_digest(model: nn.Module) -> str:

@@ -5,14 +5,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from distillery_api.distillationjob import GateSpec, Objective
+from distillery_api.distillationjob import GateSpec
+from distillery_api.objective import Objective
 from distillery_gate import EvaluationItems, Gate, GateError, Verdict, decide
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from ..data.files import listed
 from ..errors import InputRefused
-from ..losses.objective import NO_GOLD, objective
+from ..losses.divergence import divergence
+from ..losses.objective import NO_GOLD, RowLosses
 from .head import Answer, Head
 
 
@@ -43,9 +46,14 @@ class Classification(Head):
         """Which rows have a label: bool [rows]."""
         return gold != NO_GOLD
 
-    def loss(self, student: Tensor, teacher: Tensor, gold: Tensor, objective_: Objective) -> Tensor:
-        """KL to the teacher and cross-entropy to the label."""
-        return objective(student, teacher, gold, objective_.alpha, objective_.temperature)
+    def losses(self, student: Tensor, teacher: Tensor, gold: Tensor, objective: Objective) -> RowLosses:
+        """The divergence from the teacher and the cross-entropy to the label."""
+        soft = divergence(student, teacher, objective.temperature, objective.divergence)
+        return RowLosses(soft, functional.cross_entropy(student, gold, ignore_index=NO_GOLD, reduction="none"))
+
+    def mistaken(self, teacher: Tensor, gold: Tensor) -> Tensor:
+        """Rows whose label is not the teacher's likeliest."""
+        return self.has_gold(gold) & (teacher.argmax(dim=-1) != gold)
 
     def score(self, outputs: NDArray[np.float32], gold: NDArray[Any]) -> float:
         """Accuracy."""

@@ -5,10 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from distillery_api.distillationjob import GateSpec, Objective
+from distillery_api.distillationjob import GateSpec
+from distillery_api.objective import Objective
 from distillery_gate import Verdict
 from numpy.typing import NDArray
 from torch import Tensor
+
+from ..losses.objective import RowLosses
 
 Answer = str | float
 
@@ -29,8 +32,12 @@ class Head(ABC):
         """Which rows have a gold value: bool [rows]."""
 
     @abstractmethod
-    def loss(self, student: Tensor, teacher: Tensor, gold: Tensor, objective: Objective) -> Tensor:
-        """The objective on a batch. student, teacher: [rows, outputs]; gold: [rows]"""
+    def losses(self, student: Tensor, teacher: Tensor, gold: Tensor, objective: Objective) -> RowLosses:
+        """Both terms of the objective, by row. student, teacher: [rows, outputs]; gold: [rows]"""
+
+    @abstractmethod
+    def mistaken(self, teacher: Tensor, gold: Tensor) -> Tensor:
+        """Which rows the teacher answers otherwise than their gold value: bool [rows]."""
 
     @abstractmethod
     def score(self, outputs: NDArray[np.float32], gold: NDArray[Any]) -> float:

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from distillery_api.artifact import ArtifactManifest, Preprocessing
-from distillery_api.distillationjob import Columns, ModelSource, Student
+from distillery_api.distillationjob import Columns
+from distillery_api.student import ModelSource, Student
 from distillery_engine import TextModel
 from transformers import PreTrainedModel
 
 from ..data.files import Rows
+from ..model_folders import ModelFolder
 from ..teachers.local import LocalTeacher
 from .head import Head
 
@@ -33,16 +35,21 @@ class Task(ABC):
         """Answer a real and an overlong row. Raises InputRefused (ModelUnsupported, WeightsCorrupt)."""
 
     @abstractmethod
-    def check_student(self, student: Student, teacher: LocalTeacher) -> None:
-        """Refuse a student that cannot be built from this teacher."""
+    def fetch_student(self, student: Student, teacher: LocalTeacher, dest: Path) -> ModelFolder | None:
+        """Download the model that training starts from, if the student has one. Raises what fetch_teacher does."""
 
     @abstractmethod
-    def architecture(self, student: Student) -> str:
-        """Name of what `fresh_student` builds: part of the student's key."""
+    def fresh_student(
+        self, student: Student, teacher: LocalTeacher, given: ModelFolder | None, seed: int
+    ) -> PreTrainedModel:
+        """An untrained student; the same arguments give the same weights. Raises InputRefused.
+
+        given: what `fetch_student` gave
+        """
 
     @abstractmethod
-    def fresh_student(self, student: Student, teacher: LocalTeacher, seed: int) -> PreTrainedModel:
-        """An untrained student; the same arguments give the same weights."""
+    def check_student(self, model: PreTrainedModel, teacher: LocalTeacher, row: Any) -> None:
+        """Answer a real and an overlong row. Raises InputRefused (ModelUnsupported)."""
 
     @abstractmethod
     def load_student(self, folder: Path) -> PreTrainedModel:

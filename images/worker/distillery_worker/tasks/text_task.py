@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from distillery_api.artifact import ArtifactManifest, Preprocessing
-from distillery_api.distillationjob import Columns, ModelSource, Student
+from distillery_api.distillationjob import Columns
+from distillery_api.student import ModelSource, Student, StudentConfig
 from distillery_engine import TextModel, TextTokenizer
 from transformers import PreTrainedModel
 
@@ -13,8 +14,11 @@ from ..artifacts.onnx_export import export_onnx
 from ..data.files import Rows, first_line
 from ..data.text import load_texts
 from ..errors import InputRefused
-from ..students.bert import build_student, check_student, load_student
-from ..teachers.local import TOKENIZER, TOKENIZER_CONFIG, LocalTeacher, ReadHead, fetch_teacher, predict
+from ..model_folders import TOKENIZER, TOKENIZER_CONFIG, ModelFolder
+from ..students.adapters import add_adapters
+from ..students.bert import build_student, label_maps, load_student
+from ..students.pretrained import fetch_initial, keep_layers, load_initial
+from ..teachers.local import LocalTeacher, ReadHead, fetch_teacher, predict
 from .head import Head
 from .task import Task
 
@@ -36,35 +40,33 @@ class TextTask(Task):
 
     def check_teacher(self, teacher: LocalTeacher, row: Any) -> None:
         """Load the weights and answer one real and one overlong row."""
-        try:
-            shape = predict(teacher.model, teacher.encoder.batch([row, row * teacher.max_length])).shape
-        except InputRefused:
-            raise
-        except Exception as error:  # models raise anything for inputs they were not made for
-            raise InputRefused(
-                "ModelUnsupported",
-                f"teachers[0].model: {teacher.uri} fails on a row of {teacher.max_length} tokens: {first_line(error)};"
-                " set model_max_length in tokenizer_config.json to what the model takes",
-            ) from error
-        if shape != (2, teacher.head.outputs):
-            raise InputRefused(
-                "ModelUnsupported",
-                f"teachers[0].model: {teacher.uri} answers with shape {list(shape)}, not (2, {teacher.head.outputs});"
-                " use a model for sequence classification whose num_labels is the size of id2label in config.json",
-            )
+        check_answers(teacher.model, teacher, row, f"teachers[0].model: {teacher.uri}")
 
-    def check_student(self, student: Student, teacher: LocalTeacher) -> None:
-        """The student's embeddings must be projections of the teacher's."""
-        check_student(student.config, teacher.model.get_input_embeddings().weight.shape[1])
+    def fetch_student(self, student: Student, teacher: LocalTeacher, dest: Path) -> ModelFolder | None:
+        """A Hugging Face folder with the teacher's tokenizer."""
+        return fetch_initial(student.model, teacher.path, dest) if student.model else None
 
-    def architecture(self, student: Student) -> str:
-        """The one architecture of a student with a config."""
-        return "MeanPooledBert"
+    def check_student(self, model: PreTrainedModel, teacher: LocalTeacher, row: Any) -> None:
+        """Answer one real and one overlong row."""
+        check_answers(model, teacher, row, "student: the model")
 
-    def fresh_student(self, student: Student, teacher: LocalTeacher, seed: int) -> PreTrainedModel:
-        """A BERT encoder over the teacher's vocabulary."""
+    def fresh_student(
+        self, student: Student, teacher: LocalTeacher, given: ModelFolder | None, seed: int
+    ) -> PreTrainedModel:
+        """A BERT encoder with the teacher's vocabulary, layers of the teacher, or the given model; with adapters."""
+        model = self.without_adapters(student, teacher, given, seed)
+        return add_adapters(model, student.lora, seed) if student.lora else model
+
+    def without_adapters(
+        self, student: Student, teacher: LocalTeacher, given: ModelFolder | None, seed: int
+    ) -> PreTrainedModel:
+        """The model that adapters are put on."""
+        if given:
+            return load_initial(given, label_maps(teacher.head), seed)
+        if student.from_:
+            return keep_layers(teacher.model, student.from_.layers, "student.from.layers")
         return build_student(
-            student.config,
+            student.config or StudentConfig(),
             teacher.head,
             teacher.model.get_input_embeddings().weight.detach(),
             max_length=teacher.max_length,
@@ -99,3 +101,21 @@ class TextTask(Task):
     def encoder(self, folder: Path, preprocessing: Preprocessing) -> TextTokenizer:
         """The tokenizer in a student's folder."""
         return TextTokenizer(folder / preprocessing.tokenizer, preprocessing.max_length, preprocessing.pad_token_id)
+
+
+def check_answers(model: PreTrainedModel, teacher: LocalTeacher, row: str, name: str) -> None:
+    """Refuse a model that does not answer a real row, and one as long as the tokenizer makes them, as the head says."""
+    try:
+        shape = predict(model, teacher.encoder.batch([row, row * teacher.max_length])).shape
+    except Exception as error:  # models raise anything for inputs they were not made for
+        raise InputRefused(
+            "ModelUnsupported",
+            f"{name} fails on a row of {teacher.max_length} tokens: {first_line(error)};"
+            " set model_max_length in the teacher's tokenizer_config.json to what teacher and student take",
+        ) from error
+    if shape != (2, teacher.head.outputs):
+        raise InputRefused(
+            "ModelUnsupported",
+            f"{name} answers with shape {list(shape)}, not (2, {teacher.head.outputs});"
+            " use a model for sequence classification whose num_labels is the size of id2label in config.json",
+        )

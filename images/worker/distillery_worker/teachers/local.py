@@ -1,6 +1,5 @@
 """The teacher: a Hugging Face folder, checked before anything runs on it."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,24 +8,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from distillery_api.digests import digest_files
-from distillery_api.distillationjob import ModelSource
+from distillery_api.student import ModelSource
 from distillery_engine import TextTokenizer
-from distillery_storage import download_folder
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
+from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
-from ..data.files import first_line
-from ..devices import best_device, device_of
+from ..devices import device_of
 from ..errors import InputRefused
 from ..labels.store import Codec
+from ..model_folders import TOKENIZER, TOKENIZER_CONFIG, fetch_folder, load_weights
 from ..tasks.head import Head
 from .teacher import Teacher, outputs_of
 
-CONFIG, TOKENIZER, TOKENIZER_CONFIG = "config.json", "tokenizer.json", "tokenizer_config.json"
+FIELD = "teachers[0].model"
 ReadHead = Callable[[dict[str, Any], str], Head]  # config.json and the uri that names it in messages
-PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 
 @dataclass
@@ -68,61 +64,16 @@ class LocalTeacher(Teacher):
 
 def fetch_teacher(source: ModelSource, read_head: ReadHead, dest: Path) -> LocalTeacher:
     """Download the folder and check it. Raises InputRefused, DigestMismatch's reason included, and storage errors."""
-    files = download_folder(source.uri, dest)
-    digest = digest_files(files)
-    if source.digest and source.digest != digest:
-        raise InputRefused(
-            "DigestMismatch",
-            f"teachers[0].model: {source.uri} is {digest}, not {source.digest};"
-            " the folder was changed: restore it, or set the digest you mean",
-        )
-    check_formats(files, source.uri)
-    config = read_json(dest / CONFIG, source.uri)
-    if "auto_map" in config:
-        raise InputRefused(
-            "UnsafeFormat",
-            f"teachers[0].model: {source.uri} needs Python code of its own (auto_map); use a built-in model",
-        )
+    folder = fetch_folder(source, FIELD, dest)
     return LocalTeacher(
         path=dest,
         uri=source.uri,
-        digest=digest,
-        tokenizer_digest=files[TOKENIZER],
-        head=read_head(config, source.uri),
-        max_length=length_limit(config, read_json(dest / TOKENIZER_CONFIG, source.uri)),
-        pad_token_id=config.get("pad_token_id") or 0,
+        digest=folder.digest,
+        tokenizer_digest=folder.files[TOKENIZER],
+        head=read_head(folder.config, source.uri),
+        max_length=length_limit(folder.config, folder.read_json(TOKENIZER_CONFIG)),
+        pad_token_id=folder.config.get("pad_token_id") or 0,
     )
-
-
-def check_formats(files: dict[str, str], uri: str) -> None:
-    """A config, a fast tokenizer and safetensors weights, and no pickle in their place."""
-    if not any(name.endswith(".safetensors") for name in files):
-        pickles = [name for name in files if name.endswith(PICKLES)]
-        if pickles:
-            raise InputRefused(
-                "UnsafeFormat",
-                f"teachers[0].model: {uri} has its weights in {pickles[0]}, a pickle that can run code when it is"
-                " read; save the model with safetensors",
-            )
-        raise InputRefused("ModelUnsupported", f"teachers[0].model: {uri} has no .safetensors weights; add them")
-    for name in (CONFIG, TOKENIZER, TOKENIZER_CONFIG):
-        if name not in files:
-            raise InputRefused(
-                "ModelUnsupported", f"teachers[0].model: {uri} has no {name}; save model and fast tokenizer there"
-            )
-
-
-def read_json(path: Path, uri: str) -> dict[str, Any]:
-    """A JSON object of the folder."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputRefused(
-            "ModelUnsupported", f"teachers[0].model: {uri}/{path.name} is not JSON: {first_line(error)}; save it again"
-        ) from error
-    if not isinstance(value, dict):
-        raise InputRefused("ModelUnsupported", f"teachers[0].model: {uri}/{path.name} is not an object; save it again")
-    return value
 
 
 def length_limit(config: dict[str, Any], tokenizer_config: dict[str, Any]) -> int:
@@ -131,41 +82,16 @@ def length_limit(config: dict[str, Any], tokenizer_config: dict[str, Any]) -> in
     return min(int(tokenizer_config.get("model_max_length") or positions), positions)
 
 
-def load_model(folder: Path, uri: str) -> PreTrainedModel:
-    """The model with its weights, in float32 and evaluation mode. Raises InputRefused (WeightsCorrupt)."""
-    try:
-        model, report = AutoModelForSequenceClassification.from_pretrained(
-            folder,
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
-    except Exception as error:  # whatever the libraries raise, the folder does not load
-        raise InputRefused(
-            "WeightsCorrupt",
-            f"teachers[0].model: {uri} does not load: {first_line(error)}; upload the model again",
-        ) from error
-    if report["missing_keys"] or report["mismatched_keys"]:
-        lacking = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
+def load_model(path: Path, uri: str) -> PreTrainedModel:
+    """The model with all its weights, in float32 and evaluation mode. Raises InputRefused (WeightsCorrupt)."""
+    model, lacking = load_weights(AutoModelForSequenceClassification, path, uri, FIELD)
+    if lacking:
         raise InputRefused(
             "WeightsCorrupt",
             f"teachers[0].model: the weights at {uri} lack {lacking[0]} or have it in another shape"
             " than config.json says; fine-tune the model for classification and upload it again",
         )
-    if any(not bool(torch.isfinite(tensor).all()) for tensor in model.parameters()):
-        raise InputRefused(
-            "WeightsCorrupt", f"teachers[0].model: the weights at {uri} hold NaN or infinity; upload sound ones"
-        )
-    loaded: PreTrainedModel = model.eval().to(best_device())
-    return loaded
-
-
-def config_of(model: PreTrainedModel) -> PretrainedConfig:
-    """The model's configuration, typed."""
-    config: PretrainedConfig = model.config
-    return config
+    return model
 
 
 @torch.inference_mode()
