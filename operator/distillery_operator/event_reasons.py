@@ -5,7 +5,7 @@ WRONG_INPUTS = frozenset(
     {
         "MissingColumn", "UnknownLabel", "EmptyText", "EmptyTestSet", "EmptyTrainSet", "TestInTraining",
         "DataUnreadable", "SourceNotFound", "AccessDenied", "StorageRefused", "DigestMismatch", "UnsafeFormat",
-        "ModelUnsupported", "WeightsCorrupt", "LabelsMissing", "ArtifactMismatch", "ExportMismatch", "GateInput",
+        "ModelUnsupported", "TokenizerMismatch", "WeightsCorrupt", "LabelsMissing", "ArtifactMismatch", "ExportMismatch", "GateInput",
         "InvalidSpec", "ChildRefused", "NameTaken",
     }
 )  # fmt: skip

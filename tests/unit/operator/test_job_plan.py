@@ -6,6 +6,7 @@ import pytest
 from distillery_api.exits import OUT_OF_MEMORY, PERMANENT, STOPPED
 from distillery_api.run import RUN, RUN_ANNOTATION
 from distillery_api.schema import Failure
+from distillery_api.student import ModelSource
 from distillery_api.summary import LabelResult
 from distillery_operator.job_plan import LOST_LIMIT
 from distillery_operator.names import BATCH_JOB, JOB
@@ -344,6 +345,16 @@ def test_claims_named_by_uris_are_mounted_once():
     claims = [v["persistentVolumeClaim"]["claimName"] for v in pod["volumes"] if "persistentVolumeClaim" in v]
     assert claims == ["data", "held-out"]
     assert {m["mountPath"] for m in pod["containers"][0]["volumeMounts"]} >= {"/mnt/pvc/data", "/mnt/pvc/held-out"}
+
+
+def test_a_given_student_is_mounted_and_pinned_by_what_preflight_found():
+    world = JobWorld(student={"model": {"uri": "pvc://models/small"}})
+    world.settle()
+    world.succeed(preflight=preflight().model_copy(update={"student_model_digest": DIGESTS["artifact"]}))
+    to_stage(world, "train")
+    assert run_of(world).student.model == ModelSource(uri="pvc://models/small", digest=DIGESTS["artifact"])
+    mounts = world.current()["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
+    assert "/mnt/pvc/models" in {mount["mountPath"] for mount in mounts}
 
 
 def test_a_wrong_input_fails_the_job_at_once_and_a_pod_that_was_taken_away_costs_no_retry():
