@@ -5,8 +5,8 @@ WRONG_INPUTS = frozenset(
     {
         "MissingColumn", "UnknownLabel", "EmptyText", "EmptyTestSet", "EmptyTrainSet", "TestInTraining",
         "DataUnreadable", "SourceNotFound", "AccessDenied", "StorageRefused", "DigestMismatch", "UnsafeFormat",
-        "ModelUnsupported", "TokenizerMismatch", "WeightsCorrupt", "LabelsMissing", "ArtifactMismatch", "ExportMismatch", "GateInput",
-        "InvalidSpec", "ChildRefused", "NameTaken",
+        "ModelUnsupported", "TokenizerMismatch", "WeightsCorrupt", "LabelsMissing", "ArtifactMismatch",
+        "ExportMismatch", "GateInput", "InvalidSpec", "ChildRefused", "NameTaken",
     }
 )  # fmt: skip
 FAULTS = frozenset(

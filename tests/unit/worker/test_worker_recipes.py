@@ -16,6 +16,7 @@ from distillery_storage import open_prefix
 from distillery_worker.artifacts.records import TrainRecord, read_record, student_prefix
 from distillery_worker.context import Context
 from distillery_worker.errors import InputRefused, Interrupted
+from distillery_worker.losses.hidden_states import Projections
 from distillery_worker.stages.compress import compress
 from distillery_worker.stages.label import label
 from distillery_worker.stages.preflight import preflight
@@ -141,6 +142,14 @@ def test_a_signal_reaches_the_student_and_not_its_control(
     assert without.student.initial_weights == record.student.initial_weights == record.control.initial_weights
     assert without.control.files["model.safetensors"] == record.control.files["model.safetensors"]
     assert without.student.files["model.safetensors"] != record.student.files["model.safetensors"]
+
+
+def test_projections_are_trained_and_checkpointed(distilling: Callable[[str], Distilling]) -> None:
+    run = distilling("storage")
+    run.run({"student": NARROW, "objective": HIDDEN})
+    state = load_file(next(run.storage.rglob("checkpoints/student/0/state.safetensors")))
+    initial = Projections([(8, 16)], seed=0).maps[0].weight
+    assert not torch.allclose(state["trained/projections.maps.0.weight"], initial)
 
 
 def test_a_batch_that_does_not_fit_into_memory_goes_through_in_parts(
