@@ -75,6 +75,8 @@ class Training(Model):
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.005
     seed: Annotated[int, Field(ge=0, le=2147483647)] = 0
     checkpoint_every_steps: Annotated[int, Field(ge=1, le=1000000)] = 500
+    nodes: Annotated[int, Field(ge=1, le=1000, description="Pods that train one model together.")] = 1
+    processes_per_node: Annotated[int, Field(ge=1, le=64, description="In each pod; one for each of its GPUs.")] = 1
     control: Control | None = None
 
 

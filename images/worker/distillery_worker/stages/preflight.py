@@ -73,9 +73,10 @@ def check_rows(files: dict[str, Rows]) -> None:
 def student_key(
     run: PreflightRun, labels_key: str, files: dict[str, Rows], student: PreTrainedModel, given: ModelFolder | None
 ) -> str:
-    """Key of everything a student depends on; how often training is checkpointed is not among it."""
+    """Key of everything a student depends on; how often it is checkpointed and who shares the work is not among it."""
     training: dict[str, Any] = run.training.dump()
-    training.pop("checkpointEverySteps")
+    for unrelated in ("checkpointEverySteps", "nodes", "processesPerNode"):
+        training.pop(unrelated)
     recipe: dict[str, Any] = run.student.dump()
     if given:  # its content, wherever it is kept
         recipe["model"] = given.digest

@@ -25,6 +25,7 @@ from ..training.checkpoints import Checkpoints
 from ..training.examples import Split, collect
 from ..training.fitting import Fit, Schedule
 from ..training.learner import Learner
+from ..training.ranks import Ranks, joined
 from ..training.signals import signals_of
 
 CONTROL_OBJECTIVE = Objective(alpha=0.0, temperature=1.0)
@@ -41,6 +42,7 @@ class Training:
     task: Task
     teacher: LocalTeacher
     given: ModelFolder | None
+    ranks: Ranks
 
     def schedule(self, rows: int, learning_rate: float) -> Schedule:
         """Both models take as many steps as the student needs for its epochs over `rows` rows."""
@@ -56,10 +58,22 @@ class Training:
         )
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model, the digest of its initial weights, and the step that training resumed from."""
+
+    work: Fit
+    initial: str
+    began: int
+
+
 def train(run: TrainRun, context: Context) -> TrainResult:
     """Train and publish; a student that is published already is only reported."""
     student = student_prefix(open_prefix(run.storage), run.student_key)
-    record = read_record(student) or train_both(run, context, student)
+    record = read_record(student)
+    if record is None:
+        with joined() as ranks:
+            record = train_both(run, context, student, ranks)
     folder = f"{student.uri.removeprefix(run.storage.rstrip('/') + '/')}/{record.student.folder}"
     return TrainResult(
         student=folder,
@@ -71,35 +85,46 @@ def train(run: TrainRun, context: Context) -> TrainResult:
     )
 
 
-def train_both(run: TrainRun, context: Context, student: Prefix) -> TrainRecord:
-    """Student first, then the control if the job asks for one."""
+def train_both(run: TrainRun, context: Context, student: Prefix, ranks: Ranks) -> TrainRecord:
+    """Student first, then the control if the job asks for one; what the first process publishes is the answer."""
     task = TASKS[run.task]
     teacher = task.fetch_teacher(run.teacher, context.folder("teacher"))
     # The token keeps two pods of one attempt (a lost node's pod may not be dead) out of each other's files.
     attempt = f"{run.job.uid}-{run.attempt}-{uuid.uuid4().hex[:8]}"
     given = task.fetch_student(run.student, teacher, context.folder("given"))
-    training = Training(run, context, student, attempt, task, teacher, given)
+    training = Training(run, context, student, attempt, task, teacher, given, ranks)
     split = load_split(training)
     schedule = training.schedule(len(split.learn), run.training.learning_rate)
     context.progress.start(schedule.steps * (2 if run.training.control else 1), "steps")
-    learned, began = fit(training, "student", split, schedule, run.objective)
+    learned = fit(training, "student", split, schedule, run.objective)
     control = None
     if run.training.control:
         paced = training.schedule(len(split.learn), run.training.control.learning_rate)
-        control, _ = fit(training, "control", split.gold_only(teacher.head), paced, CONTROL_OBJECTIVE)
-    return publish_record(
-        student,
+        control = fit(training, "control", split.gold_only(teacher.head), paced, CONTROL_OBJECTIVE)
+    if ranks.first:
+        publish(training, len(split.validation), learned, control)
+    ranks.wait()
+    record = read_record(student)
+    assert record is not None  # noqa: S101 - the first process has published it
+    return record
+
+
+def publish(training: Training, validation_rows: int, learned: Fitted, control: Fitted | None) -> None:
+    """Upload the models and write the record."""
+    run, teacher = training.run, training.teacher
+    publish_record(
+        training.student,
         TrainRecord(
             job_uid=run.job.uid,
             teacher=teacher.digest,
             labels_key=run.labels_key,
             student_key=run.student_key,
             labels=list(teacher.head.labels),
-            preprocessing=task.preprocessing(teacher),
-            validation_rows=len(split.validation),
-            resumed_from_step=began,
-            student=learned,
-            control=control,
+            preprocessing=training.task.preprocessing(teacher),
+            validation_rows=validation_rows,
+            resumed_from_step=learned.began,
+            student=store(training, "student", learned),
+            control=store(training, "control", control) if control else None,
         ),
     )
 
@@ -116,40 +141,42 @@ def load_split(training: Training) -> Split:
     return collect(gold, unlabelled, teacher.encoder, teacher.head, store, run.training.seed)
 
 
-def fit(training: Training, name: str, split: Split, schedule: Schedule, target: Objective) -> tuple[ModelRecord, int]:
-    """Train one model and upload it under the attempt; gives its record and the step it resumed from.
-
-    Student and control start from the same weights, so that only the labels tell them apart.
-    """
-    folder, teacher = training.context.folder(name), training.teacher
+def fit(training: Training, name: str, split: Split, schedule: Schedule, target: Objective) -> Fitted:
+    """Train one model. Student and control start from the same weights, so that only the labels tell them apart."""
+    teacher, seed = training.teacher, training.run.training.seed
     checkpoints = Checkpoints(training.student, training.attempt, name, training.context.folder("checkpoints"))
-    seed = training.run.training.seed
     model = training.task.fresh_student(training.run.student, teacher, training.given, seed)
     initial = weights_digest(model)
     signals = signals_of(model, teacher.model, target, seed)
-    work = Fit(model, split, Learner(teacher.encoder, teacher.head, target, signals), schedule)
-    began = work.run(checkpoints, training.context)
+    learner = Learner(teacher.encoder, teacher.head, target, signals)
+    work = Fit(model, split, learner, schedule, training.ranks)
+    return Fitted(work, initial, began=work.run(checkpoints, training.context))
+
+
+def store(training: Training, name: str, fitted: Fitted) -> ModelRecord:
+    """Upload one model under the attempt; gives its record."""
+    folder, work, schedule = training.context.folder(name), fitted.work, fitted.work.schedule
     trained = merged(work.model)
     trained.save_pretrained(folder)
     for file in training.task.files():
-        shutil.copy(teacher.path / file, folder / file)
+        shutil.copy(training.teacher.path / file, folder / file)
     target_folder = f"attempts/{training.attempt}/{name}"
+    rows = len(work.split.learn)
     assert work.standing.best_score is not None  # noqa: S101 - the last step validates
-    record = ModelRecord(
+    return ModelRecord(
         folder=target_folder,
         files=upload(folder, training.student.child(target_folder)),
         parameters=count_parameters(trained),
         learning_rate=schedule.learning_rate,
         steps=schedule.steps,
         best_step=work.standing.best_step,
-        rows=len(split.learn),
-        passes=schedule.steps * schedule.batch_size / len(split.learn),
+        rows=rows,
+        passes=schedule.steps * schedule.batch_size / rows,
         cpu_seconds=work.standing.cpu_seconds,
         micro_batch=work.standing.micro_batch,
-        initial_weights=initial,
+        initial_weights=fitted.initial,
         validation_score=work.standing.best_score,
     )
-    return record, began
 
 
 def upload(folder: Path, prefix: Prefix) -> dict[str, str]:

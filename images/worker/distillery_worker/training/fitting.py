@@ -12,9 +12,11 @@ from transformers import PreTrainedModel
 
 from ..context import Context
 from ..devices import best_device
+from ..errors import Interrupted
 from .checkpoints import Checkpoints, Standing
 from .examples import Examples, Split, batches_from
 from .learner import Learner
+from .ranks import Ranks
 from .state import restore_state, trained_parameters, trained_state
 
 log = logging.getLogger(__name__)
@@ -53,8 +55,10 @@ def cosine(start: float, end: float, share: float) -> float:
 class Fit:
     """A model with its optimiser. What is random in a step comes from seed and step, so the state is all of it."""
 
-    def __init__(self, model: PreTrainedModel, split: Split, learner: Learner, schedule: Schedule) -> None:
-        self.device = best_device()
+    def __init__(
+        self, model: PreTrainedModel, split: Split, learner: Learner, schedule: Schedule, ranks: Ranks
+    ) -> None:
+        self.device, self.ranks = best_device(), ranks
         self.model, self.split, self.learner, self.schedule = model, split, learner, schedule
         self.trained = nn.ModuleDict({"model": model})
         if learner.signals:
@@ -67,8 +71,14 @@ class Fit:
         self.best: dict[str, Tensor] = {}
 
     def run(self, checkpoints: Checkpoints, context: Context) -> int:
-        """Train to the end from the newest checkpoint; gives the step it began at. Raises Interrupted."""
+        """Train to the end from the newest checkpoint; gives the step it began at. Raises Interrupted.
+
+        The first process ends with the best weights, the others with their last.
+        """
         began = self.restore(checkpoints)
+        if self.ranks.sum(began, self.device) != began * self.ranks.size:
+            raise RuntimeError("the processes found different checkpoints to resume from; the next attempt looks again")
+        self.ranks.copy_first(trained_state(self.trained).values())
         context.progress.resume(began)
         batches = batches_from(self.split.learn, self.schedule.batch_size, self.schedule.seed, began)
         clock = time.process_time()
@@ -77,15 +87,19 @@ class Fit:
             self.train_step(next(batches))
             context.progress.advance()
             step, last = self.standing.step, self.standing.step == self.schedule.steps
-            if last or step % self.schedule.validate_every == 0:
+            stop = self.ranks.sum(context.stop.is_set(), self.device) > 0
+            if self.ranks.first and (last or step % self.schedule.validate_every == 0):
                 self.validate()
-            if last or context.stop.is_set() or step - saved >= self.schedule.checkpoint_every:
+            if last or stop or step - saved >= self.schedule.checkpoint_every:
                 clock = self.count_cpu(clock)
-                checkpoints.save(self.standing, self.tensors())
+                if self.ranks.first:
+                    checkpoints.save(self.standing, self.tensors())
                 saved = step
-            if not last:
-                context.check_stop(f"step {step} of {self.schedule.steps} is checkpointed")
-        restore_state(self.model, self.best)
+            if stop and not last:
+                self.ranks.wait()  # for the checkpoint
+                raise Interrupted(f"step {step} of {self.schedule.steps} is checkpointed")
+        if self.ranks.first:
+            restore_state(self.model, self.best)
         return began
 
     def train_step(self, batch: Examples) -> None:
@@ -95,17 +109,18 @@ class Fit:
             group["lr"] = self.schedule.rate_at(self.standing.step)
         while not self.accumulate(batch):
             self.halve_micro_batch()
+        self.ranks.sum_gradients(trained_parameters(self.trained).values())
         torch.nn.utils.clip_grad_norm_(self.trained.parameters(), MAX_GRADIENT_NORM)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.standing = self.standing.model_copy(update={"step": self.standing.step + 1})
 
     def accumulate(self, batch: Examples) -> bool:
-        """Add up the batch's gradients in micro-batches; False where the device's memory does not hold one."""
-        torch.manual_seed(step_seed(self.schedule.seed, self.standing.step))  # of dropout
-        rows = np.arange(len(batch))
+        """Add up the gradients of this process's rows by micro-batches; False where one does not fit into memory."""
+        torch.manual_seed(step_seed(self.schedule.seed, self.standing.step, self.ranks.rank))  # of dropout
+        rows = self.ranks.share(len(batch))
         try:
-            for start in range(0, len(batch), self.standing.micro_batch):
+            for start in range(0, len(rows), self.standing.micro_batch):
                 loss = self.learner.loss(self.model, batch, rows[start : start + self.standing.micro_batch])
                 torch.autograd.backward(loss)
         except torch.OutOfMemoryError:
@@ -131,9 +146,9 @@ class Fit:
             self.best = {name: tensor.detach().clone() for name, tensor in trained_state(self.model).items()}
 
     def count_cpu(self, since: float) -> float:
-        """Add this process's CPU time to the standing; gives the new starting point."""
+        """Add the processes' CPU time to the standing; gives the new starting point."""
         now = time.process_time()
-        spent = self.standing.cpu_seconds + now - since
+        spent = self.standing.cpu_seconds + self.ranks.sum(now - since, self.device)
         self.standing = self.standing.model_copy(update={"cpu_seconds": spent})
         return now
 
@@ -166,9 +181,9 @@ class Fit:
         return self.standing.step
 
 
-def step_seed(seed: int, step: int) -> int:
-    """The seed of what is random in one step."""
-    return int(np.random.SeedSequence([seed, step]).generate_state(1)[0])
+def step_seed(seed: int, step: int, rank: int) -> int:
+    """The seed of what is random in one step of one process."""
+    return int(np.random.SeedSequence([seed, step, rank]).generate_state(1)[0])
 
 
 def section(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
