@@ -22,6 +22,7 @@ from distillery_api.run import (
 from distillery_api.student import ModelSource, Student
 
 from .names import ATTEMPT, JOB, QUEUE, QUEUE_PRIORITY, STAGE, owner_labels, stage_job
+from .pod_groups import first_node, indexed, train_service_name
 from .pod_manifests import (
     CONTAINER_SECURITY,
     POD_SECURITY,
@@ -85,8 +86,10 @@ def build_stage_job(
         STAGE: run.stage,
         ATTEMPT: str(run.attempt),
     }
+    group = spec.training.nodes if run.stage == "train" else 1
     body: dict[str, Any] = {
-        "backoffLimit": max(0, stage.retries.infrastructure - crashes),
+        # Of a group, one pod that fails takes the others with it.
+        "backoffLimit": max(0, stage.retries.infrastructure * group - crashes),
         "podFailurePolicy": {
             "rules": [
                 # Eviction, preemption and drained nodes are not the stage's fault.
@@ -102,12 +105,7 @@ def build_stage_job(
             "spec": pod_spec(run, spec, resolved, settings),
         },
     }
-    if run.stage == "label":
-        body |= {
-            "completionMode": "Indexed",
-            "completions": spec.soft_labels.shards,
-            "parallelism": spec.soft_labels.parallelism,
-        }
+    body |= indexed(spec, run.stage)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -160,6 +158,9 @@ def pod_spec(run: Run, spec: DistillationJobSpec, resolved: Resolved, settings: 
         ],
         "volumes": volumes(claims),
     }
+    if run.stage == "train" and spec.training.nodes > 1:
+        pod["subdomain"] = train_service_name(run.job)
+        pod["containers"][0]["env"].append({"name": "MASTER_ADDR", "value": first_node(run.job, run.attempt)})
     if spec.priority_class_name:
         pod["priorityClassName"] = spec.priority_class_name
     if stage.service_account_name:

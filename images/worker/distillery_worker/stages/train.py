@@ -2,7 +2,7 @@
 
 import shutil
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from distillery_api.objective import Objective
@@ -15,6 +15,7 @@ from ..artifacts.records import ModelRecord, TrainRecord, publish_record, read_r
 from ..context import Context
 from ..labels.store import LabelStore
 from ..model_folders import ModelFolder
+from ..progress import Progress
 from ..students.adapters import merged
 from ..students.bert import count_parameters
 from ..students.pretrained import weights_digest
@@ -73,7 +74,9 @@ def train(run: TrainRun, context: Context) -> TrainResult:
     record = read_record(student)
     if record is None:
         with joined() as ranks:
-            record = train_both(run, context, student, ranks)
+            # One word on how far it is: that of the first process.
+            mine = context if ranks.first else replace(context, progress=Progress())
+            record = train_both(run, mine, student, ranks)
     folder = f"{student.uri.removeprefix(run.storage.rstrip('/') + '/')}/{record.student.folder}"
     return TrainResult(
         student=folder,
