@@ -6,10 +6,12 @@ from pydantic import Field
 
 from . import GROUP
 from .digests import digest_of
+from .images import IMAGE_RULES, Augmentation
 from .objective import Objective
 from .pods import EvaluateStage, Stage
 from .schema import URI_RULES, Model, Name, ObjectName, Uri, rules
 from .student import STUDENT_RULES, ModelSource, Student, StudentConfig
+from .tasks import TaskName
 
 STAGES = ("preflight", "label", "train", "compress", "evaluate")
 
@@ -25,6 +27,7 @@ class Columns(Model):
     """Column names in the data files."""
 
     text: Annotated[str, Field(min_length=1, max_length=128)] = "text"
+    image: Annotated[str, Field(min_length=1, max_length=128)] = "image"
     label: Annotated[str, Field(min_length=1, max_length=128)] = "label"
 
 
@@ -47,9 +50,11 @@ DataFile = Annotated[
 class Dataset(Model):
     """Rows to learn from and rows to be judged on. Labels are label names of the teacher, as text."""
 
-    train: Annotated[DataFile, Field(description="Rows with text and gold label.")]
-    unlabelled: Annotated[DataFile, Field(description="Rows with text alone; the teacher labels them.")] | None = None
-    test: Annotated[DataFile, Field(description="Held-out rows with text and gold label. Never trained on.")]
+    train: Annotated[DataFile, Field(description="Rows with text or image, and gold label.")]
+    unlabelled: (
+        Annotated[DataFile, Field(description="Rows with text or image alone; the teacher labels them.")] | None
+    ) = None
+    test: Annotated[DataFile, Field(description="Held-out rows like those of train. Never trained on.")]
     columns: Columns = Columns()
 
 
@@ -57,6 +62,21 @@ class SoftLabels(Model):
     """How the teacher's distribution is stored and how labelling is spread out."""
 
     kind: Literal["logits"] = "logits"
+    views: Annotated[
+        int,
+        Field(ge=1, le=1000, description="Views of each image that are labelled; each epoch trains on the next one."),
+    ] = 1
+    augmentation: (
+        Annotated[
+            Augmentation,
+            Field(
+                json_schema_extra=rules(
+                    ("self.shift > 0 || self.horizontalFlip", "set shift or horizontalFlip, or leave augmentation out")
+                )
+            ),
+        ]
+        | None
+    ) = None
     shards: Annotated[int, Field(ge=1, le=1000, description="Pods that share the labelling.")] = 1
     parallelism: Annotated[int, Field(ge=1, le=1000, description="Shards that run at once.")] = 1
 
@@ -186,6 +206,7 @@ SPEC_RULES = (
         "student.from.teacher must be the name of one of teachers",
         ".student.from.teacher",
     ),
+    *IMAGE_RULES,
 )
 
 
@@ -217,7 +238,7 @@ class DistillationJobSpec(Model):
         ]
         | None
     ) = None
-    task: Literal["text-classification"]
+    task: TaskName
     teachers: Annotated[
         list[Teacher],
         Field(min_length=1, max_length=1, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
@@ -237,11 +258,6 @@ class DistillationJobSpec(Model):
                     "unlabelled must not be the test file, or the student trains on held-out rows; name another",
                     ".unlabelled",
                 ),
-                (
-                    "self.columns.text != self.columns.label",
-                    "columns.text and columns.label must differ; name the column with the gold labels",
-                    ".columns.label",
-                ),
             )
         ),
     ]
@@ -253,7 +269,12 @@ class DistillationJobSpec(Model):
                     "self.parallelism <= self.shards",
                     "parallelism must not exceed shards; lower it or add shards",
                     ".parallelism",
-                )
+                ),
+                (
+                    "self.views == 1 || has(self.augmentation)",
+                    "without softLabels.augmentation all views are alike; set it, or leave views at 1",
+                    ".views",
+                ),
             )
         ),
     ] = SoftLabels()

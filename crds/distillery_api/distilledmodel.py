@@ -7,6 +7,7 @@ from pydantic import Field
 from .distillationjob import GateSpec, SecretRef
 from .pods import Resources, Toleration
 from .schema import CONDITION_LIST, Condition, Digest, LabelValue, Model, Name, QualifiedKey, rules
+from .tasks import TaskName
 
 
 class Promotion(Model):
@@ -63,7 +64,7 @@ class Serving(Model):
 class DistilledModelSpec(Model):
     """A stable endpoint and the gate in front of it."""
 
-    task: Literal["text-classification"]
+    task: TaskName
     promotion: Promotion = Promotion()
     serving: Annotated[
         Serving,

@@ -8,6 +8,7 @@ from .distillationjob import Dataset, GateSpec, SoftLabels, Training
 from .objective import Objective
 from .schema import Digest, Model
 from .student import ModelSource, Student
+from .tasks import TaskName
 
 RUN_ANNOTATION = "distillery.dev/run"
 RUN_PATH = "/etc/distillery/run.json"
@@ -29,7 +30,7 @@ class StageRun(Model):
     job: JobRef
     attempt: Annotated[int, Field(ge=1)]
     storage: str  # uri of the prefix that this job may write under
-    task: Literal["text-classification"] = "text-classification"
+    task: TaskName = "text-classification"
     teacher: ModelSource
     dataset: Dataset
     soft_labels: SoftLabels

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from .images import ImageConfig
 from .schema import Digest, Model, Name, Uri, rules
 
 
@@ -68,7 +69,7 @@ class Lora(Model):
 
 
 class Student(Model):
-    """The model to train: exactly one of config, from and model."""
+    """The model to train: exactly one of config, imageConfig, from and model."""
 
     config: (
         Annotated[
@@ -85,6 +86,7 @@ class Student(Model):
         ]
         | None
     ) = None
+    image_config: ImageConfig | None = None
     from_: LayersOfTeacher | None = Field(default=None, alias="from")
     model: ModelSource | None = None
     lora: Lora | None = None
@@ -92,11 +94,12 @@ class Student(Model):
 
 STUDENT_RULES = rules(
     (
-        "[has(self.config), has(self.from), has(self.model)].filter(given, given).size() == 1",
-        "give exactly one of config (trained from scratch), from (layers of the teacher) and model (a given one)",
+        "[has(self.config), has(self.imageConfig), has(self.from), has(self.model)].filter(given, given).size() == 1",
+        "give exactly one of config or imageConfig (trained from scratch), from (layers of the teacher) and model"
+        " (a given one)",
     ),
     (
-        "!has(self.lora) || !has(self.config)",
+        "!has(self.lora) || !(has(self.config) || has(self.imageConfig))",
         "lora adapts weights that are there already; use it with from or model, or leave it out",
         ".lora",
     ),

@@ -3,7 +3,7 @@
 STEPS = frozenset({"LabelSkipped", "StageRepeated", "StageRetried", "Resumed", "Passed"})
 WRONG_INPUTS = frozenset(
     {
-        "MissingColumn", "UnknownLabel", "EmptyText", "EmptyTestSet", "EmptyTrainSet", "TestInTraining",
+        "MissingColumn", "UnknownLabel", "EmptyText", "ImageUnreadable", "EmptyTestSet", "EmptyTrainSet", "TestInTraining",
         "DataUnreadable", "SourceNotFound", "AccessDenied", "StorageRefused", "DigestMismatch", "UnsafeFormat",
         "ModelUnsupported", "TokenizerMismatch", "WeightsCorrupt", "LabelsMissing", "ArtifactMismatch",
         "ExportMismatch", "GateInput", "InvalidSpec", "ChildRefused", "NameTaken",

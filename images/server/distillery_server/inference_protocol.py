@@ -1,14 +1,15 @@
-"""Open Inference Protocol v2, REST: one BYTES tensor `text` in, `label` and `probabilities` out."""
+"""Open Inference Protocol v2, REST: one BYTES tensor `text` or `image` in, `label` and `probabilities` out."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from distillery_api.artifact import ArtifactManifest
+from distillery_api.artifact import ArtifactManifest, ImagePreprocessing, TextPreprocessing
 from numpy.typing import NDArray
 
 from .errors import Refused
-from .fields import check_texts, kind
+from .fields import kind
+from .inputs import INPUTS, Inputs
 from .limits import Limits
 
 OUTPUTS = ("label", "probabilities")
@@ -16,10 +17,10 @@ OUTPUTS = ("label", "probabilities")
 
 @dataclass(frozen=True)
 class InferRequest:
-    """Texts [n] and the names of the outputs to send back."""
+    """Inputs [n] and the names of the outputs to send back."""
 
     id: str | None
-    texts: list[str]
+    inputs: list[Any]
     outputs: tuple[str, ...]
 
 
@@ -29,41 +30,48 @@ def model_metadata(name: str, version: str, manifest: ArtifactManifest) -> dict[
         "name": name,
         "versions": [version],
         "platform": "onnxruntime_onnx",
-        "inputs": [{"name": "text", "datatype": "BYTES", "shape": [-1]}],
+        "inputs": [{"name": INPUTS[manifest.preprocessing.kind].one, "datatype": "BYTES", "shape": [-1]}],
         "outputs": [
             {"name": "label", "datatype": "BYTES", "shape": [-1]},
             {"name": "probabilities", "datatype": "FP32", "shape": [-1, len(manifest.labels)]},
         ],
-        "parameters": {"labels": manifest.labels, "max_length": manifest.preprocessing.max_length},
+        "parameters": {"labels": manifest.labels, **input_limits(manifest.preprocessing)},
     }
 
 
-def parse_infer(body: dict[str, Any], limits: Limits) -> InferRequest:
+def input_limits(preprocessing: TextPreprocessing | ImagePreprocessing) -> dict[str, int]:
+    """How much of an input the model sees: tokens of a text, pixels of an image."""
+    if isinstance(preprocessing, TextPreprocessing):
+        return {"max_length": preprocessing.max_length}
+    return {"height": preprocessing.height, "width": preprocessing.width, "channels": preprocessing.channels}
+
+
+def parse_infer(body: dict[str, Any], expected: Inputs, limits: Limits) -> InferRequest:
     """Read an inference request. Raises Refused with the field that is wrong."""
     request_id = body.get("id")
     if request_id is not None and not isinstance(request_id, str):
         raise Refused(400, f"id: is a {kind(request_id)}; send a string, or leave it out")
     inputs = body.get("inputs")
     if not isinstance(inputs, list) or len(inputs) != 1 or not isinstance(inputs[0], dict):
-        raise Refused(400, "inputs: must be a list of one tensor, named text")
-    return InferRequest(request_id, _texts(inputs[0], limits), _outputs(body.get("outputs")))
+        raise Refused(400, f"inputs: must be a list of one tensor, named {expected.one}")
+    return InferRequest(request_id, _data(inputs[0], expected, limits), _outputs(body.get("outputs")))
 
 
-def _texts(tensor: dict[str, Any], limits: Limits) -> list[str]:
-    if tensor.get("name") != "text":
-        raise Refused(400, f"inputs[0].name: {tensor.get('name')!r}; the one input is named text")
+def _data(tensor: dict[str, Any], expected: Inputs, limits: Limits) -> list[Any]:
+    if tensor.get("name") != expected.one:
+        raise Refused(400, f"inputs[0].name: {tensor.get('name')!r}; the one input is named {expected.one}")
     if tensor.get("datatype") != "BYTES":
-        raise Refused(400, f"inputs[0].datatype: {tensor.get('datatype')!r}; text is BYTES")
+        raise Refused(400, f"inputs[0].datatype: {tensor.get('datatype')!r}; {expected.one} is BYTES")
     shape, data = tensor.get("shape"), tensor.get("data")
     if not isinstance(data, list):
         raise Refused(400, "inputs[0].data: must be a list of strings (binary tensor data is not supported)")
     flat = [item for row in data for item in (row if isinstance(row, list) else [row])]
-    texts = check_texts(flat, "inputs[0].data", limits)
-    if shape not in ([len(texts)], [len(texts), 1]):
+    found = expected.read(flat, "inputs[0].data", limits)
+    if shape not in ([len(found)], [len(found), 1]):
         raise Refused(
-            400, f"inputs[0].shape: {shape}; for {len(texts)} texts it is [{len(texts)}] or [{len(texts)}, 1]"
+            400, f"inputs[0].shape: {shape}; for {len(found)} {expected.many} it is [{len(found)}] or [{len(found)}, 1]"
         )
-    return texts
+    return found
 
 
 def _outputs(requested: Any) -> tuple[str, ...]:
@@ -81,13 +89,13 @@ def infer_response(
     request: InferRequest, name: str, version: str, labels: list[str], probabilities: NDArray[np.float32]
 ) -> dict[str, Any]:
     """The answer; probabilities are flat, row by row, as the protocol asks."""
-    texts = len(probabilities)
+    rows = len(probabilities)
     best = [labels[index] for index in probabilities.argmax(axis=-1)]
     tensors: dict[str, dict[str, Any]] = {
-        "label": {"datatype": "BYTES", "shape": [texts], "data": best},
+        "label": {"datatype": "BYTES", "shape": [rows], "data": best},
         "probabilities": {
             "datatype": "FP32",
-            "shape": [texts, len(labels)],
+            "shape": [rows, len(labels)],
             "data": probabilities.ravel().tolist(),
         },
     }

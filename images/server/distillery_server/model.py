@@ -1,18 +1,21 @@
-"""The student in memory: texts in, probabilities and timings out."""
+"""The student in memory: texts or images in, probabilities and timings out."""
 
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from distillery_api.artifact import ArtifactManifest
-from distillery_engine import ArtifactInvalid, TextModel
+from distillery_engine import ArtifactInvalid, open_model
 from numpy.typing import NDArray
+
+from .inputs import INPUTS
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Probabilities float32 [texts, labels], and the seconds that went into them."""
+    """Probabilities float32 [inputs, labels], and the seconds that went into them."""
 
     probabilities: NDArray[np.float32]
     preprocess_seconds: float
@@ -26,32 +29,36 @@ class Model:
     """
 
     def __init__(self, folder: Path, manifest: ArtifactManifest, rows_per_run: int) -> None:
-        self._engine = TextModel(folder, manifest, threads=1)  # one thread a request, one request a CPU
+        self._engine = open_model(folder, manifest, threads=1)  # one thread a request, one request a CPU
         self._rows_per_run = rows_per_run
         self.manifest = manifest
         self.labels = self._engine.labels
+        self.inputs = INPUTS[manifest.preprocessing.kind]
         self._warm_up()
 
     def _warm_up(self) -> None:
         # The first run allocates; it also shows that the graph runs, before anyone is told that it is ready.
         try:
-            probabilities = self.predict(["warm up"]).probabilities
+            probabilities = self.predict([self._engine.sample]).probabilities
         except Exception as error:
             raise ArtifactInvalid(f"{self.manifest.model} does not run: {error}; publish the artifact again") from error
         if probabilities.shape != (1, len(self.labels)) or not np.isfinite(probabilities).all():
-            raise ArtifactInvalid(f"{self.manifest.model} gave {probabilities} for one text; publish it again")
+            raise ArtifactInvalid(f"{self.manifest.model} gave {probabilities} for one input; publish it again")
 
-    def predict(self, texts: list[str]) -> Prediction:
-        """Probabilities of each text, in the order given; texts of similar length share a run, to pad less."""
+    def predict(self, inputs: list[Any]) -> Prediction:
+        """Probabilities of each input, in the order given; texts of similar length share a run, to pad less.
+
+        Raises ImageUnreadable.
+        """
         started = time.perf_counter()
-        rows = self._engine.encoder.encode(texts)
-        tokenized = time.perf_counter()
+        rows = self._engine.encoder.encode(inputs)
+        encoded = time.perf_counter()
         logits = np.empty((len(rows), len(self.labels)), dtype=np.float32)
         order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
         for start in range(0, len(order), self._rows_per_run):
             part = order[start : start + self._rows_per_run]
             logits[part] = self._engine.run(self._engine.encoder.collate([rows[index] for index in part]))
-        return Prediction(softmax(logits), tokenized - started, time.perf_counter() - tokenized)
+        return Prediction(softmax(logits), encoded - started, time.perf_counter() - encoded)
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,6 +1,7 @@
 """A Hugging Face folder: downloaded, checked, and loaded. `field` is the field of the spec that names it."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,11 @@ class ModelFolder:
         return read_json(self.path / name, self.uri, self.field)
 
 
-def fetch_folder(source: ModelSource, field: str, dest: Path) -> ModelFolder:
-    """Download a folder and check it. Raises InputRefused, DigestMismatch's reason included, and storage errors."""
+def fetch_folder(source: ModelSource, field: str, needed: Sequence[str], dest: Path) -> ModelFolder:
+    """Download a folder and check it; `needed` are files beside config and weights.
+
+    Raises InputRefused, DigestMismatch's reason included, and storage errors.
+    """
     files = download_folder(source.uri, dest)
     digest = digest_files(files)
     if source.digest and source.digest != digest:
@@ -45,7 +49,7 @@ def fetch_folder(source: ModelSource, field: str, dest: Path) -> ModelFolder:
             f"{field}: {source.uri} is {digest}, not {source.digest};"
             " the folder was changed: restore it, or set the digest you mean",
         )
-    check_formats(files, source.uri, field)
+    check_formats(files, needed, source.uri, field)
     config = read_json(dest / CONFIG, source.uri, field)
     if "auto_map" in config:
         raise InputRefused(
@@ -54,8 +58,8 @@ def fetch_folder(source: ModelSource, field: str, dest: Path) -> ModelFolder:
     return ModelFolder(dest, source.uri, field, digest, files, config)
 
 
-def check_formats(files: dict[str, str], uri: str, field: str) -> None:
-    """A config, a fast tokenizer and safetensors weights, and no pickle in their place."""
+def check_formats(files: dict[str, str], needed: Sequence[str], uri: str, field: str) -> None:
+    """A config, what prepares the inputs, and safetensors weights, and no pickle in their place."""
     if not any(name.endswith(".safetensors") for name in files):
         pickles = [name for name in files if name.endswith(PICKLES)]
         if pickles:
@@ -65,9 +69,11 @@ def check_formats(files: dict[str, str], uri: str, field: str) -> None:
                 " read; save the model with safetensors",
             )
         raise InputRefused("ModelUnsupported", f"{field}: {uri} has no .safetensors weights; add them")
-    for name in (CONFIG, TOKENIZER, TOKENIZER_CONFIG):
+    for name in (CONFIG, *needed):
         if name not in files:
-            raise InputRefused("ModelUnsupported", f"{field}: {uri} has no {name}; save model and fast tokenizer there")
+            raise InputRefused(
+                "ModelUnsupported", f"{field}: {uri} has no {name}; save the model and what prepares its inputs there"
+            )
 
 
 def read_json(path: Path, uri: str, field: str) -> dict[str, Any]:

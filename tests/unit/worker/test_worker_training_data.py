@@ -8,6 +8,7 @@ from distillery_engine import TextTokenizer
 from distillery_storage import open_prefix
 from distillery_worker.data.files import Rows
 from distillery_worker.data.text import row_key
+from distillery_worker.data.views import Views
 from distillery_worker.errors import InputRefused
 from distillery_worker.labels.store import LabelStore
 from distillery_worker.losses.objective import NO_GOLD
@@ -56,7 +57,9 @@ def test_equal_texts_stay_together_and_an_unlabelled_copy_adds_nothing(
     store: LabelStore, tokenizer: TextTokenizer
 ) -> None:
     gold = rows(["a cat", "a dog", "a cat", "a dog"], [0, 1, 0, 1])
-    split = collect(gold, rows(["the owl", "a dog", "the cat", "the owl"], None), tokenizer, HEAD, store, seed=0)
+    split = collect(
+        gold, rows(["the owl", "a dog", "the cat", "the owl"], None), tokenizer, HEAD, store, Views(), seed=0
+    )
     held = {tuple(row) for row in split.validation.rows}
     assert len(held) == 1
     assert len(split.validation) == 2
@@ -67,12 +70,12 @@ def test_equal_texts_stay_together_and_an_unlabelled_copy_adds_nothing(
 
 def test_each_row_carries_its_own_soft_labels(store: LabelStore, tokenizer: TextTokenizer) -> None:
     gold = rows(["a cat", "a dog"], [0, 1])
-    split = collect(gold, rows(["the cat", "the owl"], None), tokenizer, HEAD, store, seed=0)
+    split = collect(gold, rows(["the cat", "the owl"], None), tokenizer, HEAD, store, Views(), seed=0)
     unlabelled = split.learn.gold == NO_GOLD
     assert split.learn.teacher[unlabelled][:, 0].tolist() == [3.0, 2.0]
 
 
 def test_rows_without_soft_labels_stop_the_training(store: LabelStore, tokenizer: TextTokenizer) -> None:
     with pytest.raises(InputRefused, match="1 of 3 rows") as caught:
-        collect(rows(["a cat", "a dog", "no owl"], [0, 1, 1]), None, tokenizer, HEAD, store, seed=0)
+        collect(rows(["a cat", "a dog", "no owl"], [0, 1, 1]), None, tokenizer, HEAD, store, Views(), seed=0)
     assert caught.value.reason == "LabelsMissing"

@@ -9,6 +9,7 @@ import hashlib
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,21 +24,24 @@ SCHEMA = pa.schema([("row_key", pa.string()), ("logits", pa.list_(pa.float32()))
 
 
 class Codec(Model):
-    """What the numbers in a label set are, and what made them."""
+    """What the numbers in a label set are, and what made them: of texts by a tokenizer, of images by a preprocessing.
+
+    With an augmentation, row keys are "<digest of the image>/<view>", and the view is made by it (data/views.py).
+    """
 
     codec: str = "logits float32"
     teacher: Digest
-    tokenizer: Digest
+    tokenizer: Digest | None = None
     kind: str
-    max_length: int
+    max_length: int | None = None
+    preprocessing: dict[str, Any] | None = None
+    augmentation: dict[str, Any] | None = None
     labels: list[str]
 
     @property
     def key(self) -> str:
         """Key of the label set. The data is no part of it: grown data labels only its new rows."""
-        return digest_of(
-            {"teacher": self.teacher, "tokenizer": self.tokenizer, "kind": self.kind, "maxLength": self.max_length}
-        )
+        return digest_of({name: value for name, value in self.dump().items() if name not in ("codec", "labels")})
 
 
 class Segment(Model):

@@ -1,6 +1,5 @@
 """compress: export the student to the artifact that serves, check its outputs against torch, publish it."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ from distillery_api.artifact import MANIFEST, ArtifactManifest, File, Provenance
 from distillery_api.digests import canonical, digest_bytes
 from distillery_api.run import CompressRun
 from distillery_api.summary import CompressResult
-from distillery_engine import TextModel
+from distillery_engine import OnnxModel
 from distillery_storage import NotFound, Prefix, fetch_artifact, open_prefix, publish_folder
 from distillery_storage.folders import file_digest
 from transformers import PreTrainedModel
@@ -17,7 +16,6 @@ from transformers import PreTrainedModel
 from ..artifacts.records import TrainRecord, fetch_model, read_record, student_prefix
 from ..context import Context
 from ..errors import InputRefused
-from ..model_folders import TOKENIZER
 from ..tasks.registry import TASKS
 from ..teachers.local import predict
 
@@ -66,10 +64,8 @@ def fetch_published(target: Prefix, folder: Path) -> ArtifactManifest | None:
 def export(
     model: PreTrainedModel, record: TrainRecord, run: CompressRun, student: Path, folder: Path
 ) -> ArtifactManifest:
-    """Write model.onnx, tokenizer.json and manifest.json into the folder."""
-    TASKS[run.task].export(model, folder / "model.onnx")
-    shutil.copy(student / TOKENIZER, folder / record.preprocessing.tokenizer)
-    names = ("model.onnx", record.preprocessing.tokenizer)
+    """Write what the engine loads, and manifest.json, into the folder."""
+    names = TASKS[run.task].export(model, student, record.preprocessing, folder)
     manifest = ArtifactManifest(
         task=run.task,
         labels=record.labels,
@@ -90,7 +86,7 @@ def check_rows(run: CompressRun, context: Context) -> list[Any]:
     return rows.inputs[:CHECK_ROWS]
 
 
-def check_outputs(model: PreTrainedModel, engine: TextModel, rows: list[Any]) -> float:
+def check_outputs(model: PreTrainedModel, engine: OnnxModel, rows: list[Any]) -> float:
     """The largest difference between an ONNX and a torch output, in one batch and row by row."""
     batch = engine.encoder.collate(engine.encoder.encode(rows))
     expected = predict(model, batch)
@@ -100,6 +96,6 @@ def check_outputs(model: PreTrainedModel, engine: TextModel, rows: list[Any]) ->
         raise InputRefused(
             "ExportMismatch",
             f"the ONNX student's outputs differ from torch's by {difference:.2e} on {len(rows)} rows, more than"
-            f" {TOLERANCE:g}; report this with student.config, or use another student",
+            f" {TOLERANCE:g}; report this with the job's student, or use another student",
         )
     return difference

@@ -1,10 +1,10 @@
 """evaluate: teacher, incumbent, student and control on the same held-out rows, then the gate's decision."""
 
 import io
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +12,7 @@ from distillery_api.artifact import ArtifactManifest
 from distillery_api.digests import digest_bytes, digest_files
 from distillery_api.distillationjob_status import Measured, VerdictStatus
 from distillery_api.run import ArtifactRef, EvaluateRun
-from distillery_engine import TextModel
+from distillery_engine import OnnxModel
 from distillery_gate import Verdict
 from distillery_storage import NotFound, Prefix, fetch_artifact, open_prefix
 from transformers import PreTrainedModel
@@ -23,7 +23,6 @@ from ..data.files import Rows
 from ..errors import InputRefused
 from ..evaluation.latency import measure
 from ..evaluation.report import Content, Report
-from ..model_folders import TOKENIZER
 from ..students.bert import count_parameters
 from ..tasks.head import Answer, Head
 from ..tasks.registry import TASKS
@@ -52,7 +51,7 @@ class Evaluation:
 
     run: EvaluateRun
     context: Context
-    task: Task
+    task: Task[Any]
     head: Head
     test: Rows
     models: dict[str, Candidate] = field(default_factory=dict)
@@ -139,11 +138,10 @@ def score_control(evaluation: Evaluation, manifest: ArtifactManifest, record: Tr
 
 def in_engine(
     evaluation: Evaluation, model: PreTrainedModel, source: Path, student: ArtifactManifest, name: str
-) -> TextModel:
+) -> OnnxModel:
     """Another model as ONNX in a scratch folder, to be timed as the student is: same engine and limits, one thread."""
     folder = evaluation.context.folder(name)
-    evaluation.task.export(model, folder / student.model)
-    shutil.copy(source / TOKENIZER, folder / student.preprocessing.tokenizer)
+    evaluation.task.export(model, source, student.preprocessing, folder)
     return evaluation.task.engine(folder, student, threads=1)
 
 

@@ -9,6 +9,7 @@ from distillery_storage import open_prefix
 from numpy.typing import NDArray
 
 from ..context import Context
+from ..data.views import Views
 from ..errors import InputRefused
 from ..labels.store import LabelStore
 from ..tasks.registry import TASKS
@@ -20,7 +21,7 @@ SEGMENT_ROWS = 2048  # work that a kill can cost
 def label(run: LabelRun, context: Context) -> LabelResult:
     """Label the shard, segment by segment; a second run skips what is stored."""
     teacher = TASKS[run.task].fetch_teacher(run.teacher, context.folder("teacher"))
-    codec = teacher.codec(run.soft_labels.kind)
+    codec = teacher.codec(run.soft_labels)
     if codec.key != run.labels_key:
         raise InputRefused(
             "DigestMismatch",
@@ -28,7 +29,7 @@ def label(run: LabelRun, context: Context) -> LabelResult:
             f" not {run.labels_key}); restore the folder or apply the job again",
         )
     store = LabelStore.at(open_prefix(run.storage), run.labels_key)
-    rows = shard_rows(run, context)
+    rows = shard_rows(run, context, TASKS[run.task].views(run.soft_labels, teacher))
     stored = store.keys()
     missing = {key: row for key, row in rows.items() if key not in stored}
     context.progress.start(len(rows), "rows")
@@ -39,14 +40,14 @@ def label(run: LabelRun, context: Context) -> LabelResult:
     return LabelResult(shard=context.shard, labelled_rows=len(missing), reused_rows=len(rows) - len(missing))
 
 
-def shard_rows(run: LabelRun, context: Context) -> dict[str, Any]:
-    """Distinct rows of train and unlabelled that belong to this shard, by row key."""
+def shard_rows(run: LabelRun, context: Context, views: Views) -> dict[str, Any]:
+    """Views of the distinct rows of train and unlabelled that belong to this shard, by key."""
     task, columns, folder = TASKS[run.task], run.dataset.columns, context.folder("data")
     files = [("train", run.dataset.train)]
     if run.dataset.unlabelled:
         files.append(("unlabelled", run.dataset.unlabelled))
     loaded = [task.load_rows(uri, field, columns, None, folder) for field, uri in files]
-    keyed = {key: row for rows in loaded for key, row in zip(rows.keys, rows.inputs, strict=True)}
+    keyed = {key: row for rows in loaded for key, row in views.all(rows)}
     return {key: row for key, row in keyed.items() if shard_of(key, run.soft_labels.shards) == context.shard}
 
 

@@ -29,8 +29,9 @@ def preflight(run: PreflightRun, context: Context) -> PreflightResult:
     student = task.fresh_student(run.student, teacher, given, run.training.seed)
     task.check_student(student, teacher, files["train"].inputs[0])
     signals_of(student, teacher.model, run.objective, run.training.seed)
-    labels_key = teacher.codec(run.soft_labels.kind).key
-    wanted = {key for field in ("train", "unlabelled") if field in files for key in files[field].keys}
+    views = task.views(run.soft_labels, teacher)
+    labels_key = teacher.codec(run.soft_labels).key
+    wanted = {key for field in ("train", "unlabelled") if field in files for key in views.keys(files[field])}
     missing = wanted - LabelStore.at(open_prefix(run.storage), labels_key).keys()
     return PreflightResult(
         teacher_digest=teacher.digest,
@@ -89,6 +90,7 @@ def student_key(
             "columns": run.dataset.columns.dump(),
             "student": recipe,
             "architecture": type(student).__name__,
+            "views": run.soft_labels.views,
             "objective": run.objective.dump(),
             "training": training,
         }

@@ -4,6 +4,7 @@ import shutil
 import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from distillery_api.objective import Objective
 from distillery_api.run import TrainRun
@@ -40,7 +41,7 @@ class Training:
     context: Context
     student: Prefix
     attempt: str
-    task: Task
+    task: Task[Any]
     teacher: LocalTeacher
     given: ModelFolder | None
     ranks: Ranks
@@ -141,7 +142,8 @@ def load_split(training: Training) -> Split:
     if run.dataset.unlabelled:
         unlabelled = task.load_rows(run.dataset.unlabelled, "unlabelled", columns, None, folder)
     store = LabelStore.at(open_prefix(run.storage), run.labels_key)
-    return collect(gold, unlabelled, teacher.encoder, teacher.head, store, run.training.seed)
+    views = task.views(run.soft_labels, teacher)
+    return collect(gold, unlabelled, teacher.encoder, teacher.head, store, views, run.training.seed)
 
 
 def fit(training: Training, name: str, split: Split, schedule: Schedule, target: Objective) -> Fitted:

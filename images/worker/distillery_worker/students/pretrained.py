@@ -14,14 +14,14 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from ..errors import InputRefused
 from ..layers import layer_at, layers_of
-from ..model_folders import TOKENIZER, ModelFolder, fetch_folder, load_weights
+from ..model_folders import TOKENIZER, TOKENIZER_CONFIG, ModelFolder, fetch_folder, load_weights
 
 FIELD = "student.model"
 
 
 def fetch_initial(source: ModelSource, teacher: Path, dest: Path) -> ModelFolder:
     """Download the model that training starts from. Raises InputRefused (TokenizerMismatch) beside fetch_folder's."""
-    folder = fetch_folder(source, FIELD, dest)
+    folder = fetch_folder(source, FIELD, (TOKENIZER, TOKENIZER_CONFIG), dest)
     if tokens_of(dest / TOKENIZER) != tokens_of(teacher / TOKENIZER):
         raise InputRefused(
             "TokenizerMismatch",

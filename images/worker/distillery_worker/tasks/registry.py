@@ -1,9 +1,16 @@
 """The tasks by the name that spec.task gives them."""
 
+from typing import Any
+
 from .classification import Classification, read_classification
+from .image_task import ImageTask
 from .task import Task
 from .text_task import TextTask
 
-TASKS: dict[str, Task] = {
-    task.name: task for task in (TextTask("text-classification", read_classification, Classification),)
+TASKS: dict[str, Task[Any]] = {
+    task.name: task
+    for task in (
+        TextTask("text-classification", read_classification, Classification),
+        ImageTask("image-classification", read_classification, Classification),
+    )
 }

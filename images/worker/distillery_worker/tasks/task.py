@@ -3,27 +3,32 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from distillery_api.artifact import ArtifactManifest, Preprocessing
-from distillery_api.distillationjob import Columns
+from distillery_api.artifact import ArtifactManifest, ImagePreprocessing, TextPreprocessing
+from distillery_api.distillationjob import Columns, SoftLabels
 from distillery_api.student import ModelSource, Student
-from distillery_engine import TextModel
+from distillery_engine import OnnxModel
 from transformers import PreTrainedModel
 
 from ..data.files import Rows
+from ..data.views import Views
 from ..model_folders import ModelFolder
 from ..teachers.local import LocalTeacher
+from ..teachers.teacher import Encoder
 from .head import Head
 
+Preprocessing = TextPreprocessing | ImagePreprocessing
+T = TypeVar("T", bound=LocalTeacher)
 
-class Task(ABC):
+
+class Task(ABC, Generic[T]):
     """One value of spec.task."""
 
     name: str
 
     @abstractmethod
-    def fetch_teacher(self, source: ModelSource, dest: Path) -> LocalTeacher:
+    def fetch_teacher(self, source: ModelSource, dest: Path) -> T:
         """Download a teacher and check its static files. Raises InputRefused and storage errors."""
 
     @abstractmethod
@@ -31,25 +36,27 @@ class Task(ABC):
         """Read a file of the dataset; `field` names it in messages. With a head, every row needs a gold value."""
 
     @abstractmethod
-    def check_teacher(self, teacher: LocalTeacher, row: Any) -> None:
-        """Answer a real and an overlong row. Raises InputRefused (ModelUnsupported, WeightsCorrupt)."""
+    def views(self, soft_labels: SoftLabels, teacher: T) -> Views:
+        """How rows are shown to teacher and student. Raises InputRefused."""
 
     @abstractmethod
-    def fetch_student(self, student: Student, teacher: LocalTeacher, dest: Path) -> ModelFolder | None:
+    def check_teacher(self, teacher: T, row: Any) -> None:
+        """Answer a real row, and the largest that can come. Raises InputRefused (ModelUnsupported, WeightsCorrupt)."""
+
+    @abstractmethod
+    def fetch_student(self, student: Student, teacher: T, dest: Path) -> ModelFolder | None:
         """Download the model that training starts from, if the student has one. Raises what fetch_teacher does."""
 
     @abstractmethod
-    def fresh_student(
-        self, student: Student, teacher: LocalTeacher, given: ModelFolder | None, seed: int
-    ) -> PreTrainedModel:
+    def fresh_student(self, student: Student, teacher: T, given: ModelFolder | None, seed: int) -> PreTrainedModel:
         """An untrained student; the same arguments give the same weights. Raises InputRefused.
 
         given: what `fetch_student` gave
         """
 
     @abstractmethod
-    def check_student(self, model: PreTrainedModel, teacher: LocalTeacher, row: Any) -> None:
-        """Answer a real and an overlong row. Raises InputRefused (ModelUnsupported)."""
+    def check_student(self, model: PreTrainedModel, teacher: T, row: Any) -> None:
+        """Answer a real row, and the largest that can come. Raises InputRefused (ModelUnsupported)."""
 
     @abstractmethod
     def load_student(self, folder: Path) -> PreTrainedModel:
@@ -60,11 +67,14 @@ class Task(ABC):
         """The head of an artifact or a trained student."""
 
     @abstractmethod
-    def export(self, model: PreTrainedModel, path: Path) -> None:
-        """Write the model as one ONNX file."""
+    def export(self, model: PreTrainedModel, source: Path, preprocessing: Preprocessing, folder: Path) -> list[str]:
+        """Write all that the engine loads into the folder; gives the names, the graph's first.
+
+        source: the folder of the model or its teacher, with what prepares its inputs
+        """
 
     @abstractmethod
-    def engine(self, folder: Path, manifest: ArtifactManifest, threads: int) -> TextModel:
+    def engine(self, folder: Path, manifest: ArtifactManifest, threads: int) -> OnnxModel:
         """The artifact in the engine that serves it. Raises ArtifactInvalid."""
 
     @abstractmethod
@@ -72,9 +82,9 @@ class Task(ABC):
         """Files of the teacher's folder that belong to its student, too: those that prepare its inputs."""
 
     @abstractmethod
-    def preprocessing(self, teacher: LocalTeacher) -> Preprocessing:
+    def preprocessing(self, teacher: T) -> Preprocessing:
         """How the student's inputs are made, as its artifact tells it."""
 
     @abstractmethod
-    def encoder(self, folder: Path, preprocessing: Preprocessing) -> Any:
+    def encoder(self, folder: Path, preprocessing: Preprocessing) -> Encoder:
         """The encoder of a trained student's inputs."""

@@ -1,64 +1,71 @@
 """Tasks on texts with a fixed number of outputs: an encoder under a linear layer, served by ONNX Runtime."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from distillery_api.artifact import ArtifactManifest, Preprocessing
-from distillery_api.distillationjob import Columns
+from distillery_api.artifact import ArtifactManifest, TextPreprocessing
+from distillery_api.distillationjob import Columns, SoftLabels
 from distillery_api.student import ModelSource, Student, StudentConfig
 from distillery_engine import TextModel, TextTokenizer
 from transformers import PreTrainedModel
 
-from ..artifacts.onnx_export import export_onnx
+from ..artifacts.onnx_export import MODEL_FILE, export_text_model
 from ..data.files import Rows, first_line
 from ..data.text import load_texts
+from ..data.views import Views
 from ..errors import InputRefused
 from ..model_folders import TOKENIZER, TOKENIZER_CONFIG, ModelFolder
 from ..students.adapters import add_adapters
 from ..students.bert import build_student, label_maps, load_student
 from ..students.pretrained import fetch_initial, keep_layers, load_initial
-from ..teachers.local import LocalTeacher, ReadHead, fetch_teacher, predict
+from ..teachers.local import ReadHead, predict
+from ..teachers.text import TextTeacher, fetch_text_teacher
 from .head import Head
-from .task import Task
+from .task import Preprocessing, Task
 
 
-class TextTask(Task):
+class TextTask(Task[TextTeacher]):
     """Text in, `head.outputs` numbers out."""
 
     def __init__(self, name: str, read_head: ReadHead, head_of: Callable[[Sequence[str]], Head]) -> None:
         self.name = name
         self._read_head, self._head_of = read_head, head_of
 
-    def fetch_teacher(self, source: ModelSource, dest: Path) -> LocalTeacher:
+    def fetch_teacher(self, source: ModelSource, dest: Path) -> TextTeacher:
         """A Hugging Face folder for sequence classification."""
-        return fetch_teacher(source, self._read_head, dest)
+        return fetch_text_teacher(source, self._read_head, dest)
 
     def load_rows(self, uri: str, field: str, columns: Columns, head: Head | None, workdir: Path) -> Rows:
         """Rows with a text and, with a head, a gold value."""
         return load_texts(uri, field, columns, head.gold if head else None, workdir)
 
-    def check_teacher(self, teacher: LocalTeacher, row: Any) -> None:
+    def views(self, soft_labels: SoftLabels, teacher: TextTeacher) -> Views:
+        """Texts are shown as they are."""
+        return Views()
+
+    def check_teacher(self, teacher: TextTeacher, row: Any) -> None:
         """Load the weights and answer one real and one overlong row."""
         check_answers(teacher.model, teacher, row, f"teachers[0].model: {teacher.uri}")
 
-    def fetch_student(self, student: Student, teacher: LocalTeacher, dest: Path) -> ModelFolder | None:
+    def fetch_student(self, student: Student, teacher: TextTeacher, dest: Path) -> ModelFolder | None:
         """A Hugging Face folder with the teacher's tokenizer."""
         return fetch_initial(student.model, teacher.path, dest) if student.model else None
 
-    def check_student(self, model: PreTrainedModel, teacher: LocalTeacher, row: Any) -> None:
+    def check_student(self, model: PreTrainedModel, teacher: TextTeacher, row: Any) -> None:
         """Answer one real and one overlong row."""
         check_answers(model, teacher, row, "student: the model")
 
     def fresh_student(
-        self, student: Student, teacher: LocalTeacher, given: ModelFolder | None, seed: int
+        self, student: Student, teacher: TextTeacher, given: ModelFolder | None, seed: int
     ) -> PreTrainedModel:
         """A BERT encoder with the teacher's vocabulary, layers of the teacher, or the given model; with adapters."""
         model = self.without_adapters(student, teacher, given, seed)
         return add_adapters(model, student.lora, seed) if student.lora else model
 
     def without_adapters(
-        self, student: Student, teacher: LocalTeacher, given: ModelFolder | None, seed: int
+        self, student: Student, teacher: TextTeacher, given: ModelFolder | None, seed: int
     ) -> PreTrainedModel:
         """The model that adapters are put on."""
         if given:
@@ -82,9 +89,12 @@ class TextTask(Task):
         """The head by its label names."""
         return self._head_of(labels)
 
-    def export(self, model: PreTrainedModel, path: Path) -> None:
-        """A graph of input_ids and attention_mask."""
-        export_onnx(model, path)
+    def export(self, model: PreTrainedModel, source: Path, preprocessing: Preprocessing, folder: Path) -> list[str]:
+        """A graph of input_ids and attention_mask, and the tokenizer."""
+        assert isinstance(preprocessing, TextPreprocessing)  # noqa: S101 - as `preprocessing` below makes it
+        export_text_model(model, folder / MODEL_FILE)
+        shutil.copy(source / TOKENIZER, folder / preprocessing.tokenizer)
+        return [MODEL_FILE, preprocessing.tokenizer]
 
     def engine(self, folder: Path, manifest: ArtifactManifest, threads: int) -> TextModel:
         """Tokenizer and graph."""
@@ -94,16 +104,17 @@ class TextTask(Task):
         """The tokenizer."""
         return (TOKENIZER, TOKENIZER_CONFIG)
 
-    def preprocessing(self, teacher: LocalTeacher) -> Preprocessing:
+    def preprocessing(self, teacher: TextTeacher) -> Preprocessing:
         """The tokenizer with the teacher's limits."""
-        return Preprocessing(max_length=teacher.max_length, pad_token_id=teacher.pad_token_id)
+        return TextPreprocessing(max_length=teacher.max_length, pad_token_id=teacher.pad_token_id)
 
     def encoder(self, folder: Path, preprocessing: Preprocessing) -> TextTokenizer:
         """The tokenizer in a student's folder."""
+        assert isinstance(preprocessing, TextPreprocessing)  # noqa: S101 - as above
         return TextTokenizer(folder / preprocessing.tokenizer, preprocessing.max_length, preprocessing.pad_token_id)
 
 
-def check_answers(model: PreTrainedModel, teacher: LocalTeacher, row: str, name: str) -> None:
+def check_answers(model: PreTrainedModel, teacher: TextTeacher, row: str, name: str) -> None:
     """Refuse a model that does not answer a real row, and one as long as the tokenizer makes them, as the head says."""
     try:
         shape = predict(model, teacher.encoder.batch([row, row * teacher.max_length])).shape

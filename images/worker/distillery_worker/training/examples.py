@@ -1,7 +1,7 @@
 """What a model learns from: encoded rows, gold values and teacher answers, split and ordered by seed alone."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.files import Rows
+from ..data.views import Views
 from ..errors import InputRefused
 from ..labels.store import LabelStore
 from ..tasks.head import Head
@@ -22,19 +23,28 @@ POOL_BATCHES = 50  # batches whose rows are sorted by length together, so that l
 
 @dataclass(frozen=True)
 class Examples:
-    """n rows. rows: encoded inputs; gold: [n], the head's `without_gold` where there is none; teacher: [n, outputs]"""
+    """n rows. rows: encoded inputs; gold: [n], the head's `without_gold` where there is none; teacher: [n, outputs]
+
+    others: the same rows in their further views, each with the teacher's answers to it
+    """
 
     rows: list[Any]
     gold: Tensor
     teacher: Tensor
+    others: tuple["Examples", ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def take(self, indices: NDArray[np.int64]) -> "Examples":
-        """The rows at these indices."""
+        """The rows at these indices, in all views."""
         picked = torch.from_numpy(indices)
-        return Examples([self.rows[index] for index in indices], self.gold[picked], self.teacher[picked])
+        others = tuple(other.take(indices) for other in self.others)
+        return Examples([self.rows[index] for index in indices], self.gold[picked], self.teacher[picked], others)
+
+    def seen_in(self, epoch: int) -> "Examples":
+        """The rows in the view of this epoch (counted from 0)."""
+        return (self, *self.others)[epoch % (1 + len(self.others))]
 
 
 @dataclass(frozen=True)
@@ -49,7 +59,9 @@ class Split:
         return Split(self.learn.take(np.flatnonzero(head.has_gold(self.learn.gold).numpy())), self.validation)
 
 
-def collect(train: Rows, unlabelled: Rows | None, encoder: Encoder, head: Head, store: LabelStore, seed: int) -> Split:
+def collect(
+    train: Rows, unlabelled: Rows | None, encoder: Encoder, head: Head, store: LabelStore, views: Views, seed: int
+) -> Split:
     """Encode, look every row's soft labels up, and split. An input is in one part only.
 
     Raises InputRefused (LabelsMissing) when a row has no soft labels.
@@ -63,17 +75,34 @@ def collect(train: Rows, unlabelled: Rows | None, encoder: Encoder, head: Head, 
             seen.add(key)
             inputs.append(row)
             keys.append(key)
-    missing, answers = store.lookup(keys)
+    gold = torch.cat([torch.from_numpy(train.gold), head.without_gold.repeat(len(keys) - len(train))])
+    held = np.array([key in validation for key in keys])
+    learn = labelled(inputs, keys, gold, encoder, store, views).take(np.flatnonzero(~held))
+    return Split(learn, as_they_are(inputs, gold, encoder, np.flatnonzero(held)))
+
+
+def as_they_are(inputs: list[Any], gold: Tensor, encoder: Encoder, indices: NDArray[np.int64]) -> Examples:
+    """Rows that are judged and not learned from: in no view, and without the teacher's answers."""
+    rows = encoder.encode([inputs[index] for index in indices])
+    return Examples(rows, gold[torch.from_numpy(indices)], torch.empty(len(rows), 0))
+
+
+def labelled(
+    inputs: list[Any], keys: list[str], gold: Tensor, encoder: Encoder, store: LabelStore, views: Views
+) -> Examples:
+    """The rows as the teacher saw them, in every view, with its answers. Raises InputRefused (LabelsMissing)."""
+    stored = [views.key(key, view) for view in range(views.count) for key in keys]
+    missing, answers = store.lookup(stored)
     if missing:
         raise InputRefused(
             "LabelsMissing",
-            f"{len(missing)} of {len(seen)} rows have no soft labels under {store.prefix.uri};"
+            f"{len(missing)} of {len(set(stored))} rows have no soft labels under {store.prefix.uri};"
             " segments were deleted or damaged: apply the job again, its label stage writes them",
         )
-    gold = torch.cat([torch.from_numpy(train.gold), head.without_gold.repeat(len(keys) - len(train))])
-    rows = Examples(encoder.encode(inputs), gold, torch.from_numpy(answers))
-    held = np.array([key in validation for key in keys])
-    return Split(rows.take(np.flatnonzero(~held)), rows.take(np.flatnonzero(held)))
+    teacher = torch.from_numpy(answers).chunk(views.count)
+    shown = [encoder.encode(views.shown_all(inputs, keys, view)) for view in range(views.count)]
+    first, *others = (Examples(rows, gold, answered) for rows, answered in zip(shown, teacher, strict=True))
+    return replace(first, others=tuple(others))
 
 
 def validation_keys(keys: list[str], seed: int) -> set[str]:
@@ -105,5 +134,5 @@ def batches_from(examples: Examples, batch_size: int, seed: int, step: int) -> I
     while True:
         epoch, first = divmod(step, per_epoch)
         for indices in epoch_batches(lengths, batch_size, seed, epoch)[first:]:
-            yield examples.take(indices)
+            yield examples.take(indices).seen_in(epoch)
             step += 1

@@ -1,0 +1,5 @@
+"""The tasks that a job may have."""
+
+from typing import Literal
+
+TaskName = Literal["text-classification", "image-classification"]
