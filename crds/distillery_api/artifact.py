@@ -1,14 +1,15 @@
 """manifest.json: what an artifact is, and the SHA-256 of every file in it."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from .digests import digest_of
 from .schema import Digest, Model
 from .tasks import TaskName
 
 MANIFEST = "manifest.json"
+Format = Literal["onnx-fp32", "safetensors"]
 
 
 class File(Model):
@@ -23,7 +24,7 @@ class TextPreprocessing(Model):
 
     kind: Literal["text"] = "text"
     tokenizer: str = "tokenizer.json"  # a Hugging Face `tokenizers` file; truncation and padding in it are ignored
-    max_length: Annotated[int, Field(ge=2, le=8192)]
+    max_length: Annotated[int, Field(ge=2, le=131072)]
     pad_token_id: Annotated[int, Field(ge=0)] = 0
 
     def interface(self) -> dict[str, Any]:
@@ -82,7 +83,7 @@ class Provenance(Model):
 
 
 class ArtifactManifest(Model):
-    """An ONNX student, to logits float32 [batch, labels].
+    """A student: an ONNX graph to logits float32 [batch, labels], or a folder that transformers reads.
 
     Of texts: input_ids and attention_mask int64 [batch, seq]. Of images: pixel_values float32 [batch, channels,
     height, width].
@@ -90,13 +91,22 @@ class ArtifactManifest(Model):
 
     schema_version: Literal["distillery.dev/artifact/v1"] = "distillery.dev/artifact/v1"
     task: TaskName = "text-classification"
-    format: Literal["onnx-fp32"] = "onnx-fp32"
-    labels: Annotated[list[str], Field(min_length=2, max_length=10000)]
+    format: Format = "onnx-fp32"
+    labels: Annotated[list[str], Field(max_length=10000)]  # none for a language model
     preprocessing: Preprocessing
     model: str = "model.onnx"
     parameters: int
     files: dict[str, File]
     provenance: Provenance
+
+    @model_validator(mode="after")
+    def check_labels(self) -> Self:
+        """A classifier names at least two labels, a language model none."""
+        if (self.task == "causal-lm") is bool(self.labels) or len(self.labels) == 1:
+            raise ValueError(
+                f"labels: {len(self.labels)} for task {self.task}; a classifier has two or more, a language model none"
+            )
+        return self
 
     def interface(self) -> str:
         """Digest of what a caller relies on: task, label names and their order, and what limits an input."""

@@ -1,15 +1,17 @@
 """DistillationJob: one run from a teacher and data to a verdict on a student."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from . import GROUP
+from .causal_lm import CAUSAL_LM_RULES
 from .digests import digest_of
-from .images import IMAGE_RULES, Augmentation
+from .images import IMAGE_RULES
 from .objective import Objective
 from .pods import EvaluateStage, Stage
 from .schema import URI_RULES, Model, Name, ObjectName, Uri, rules
+from .soft_labels import SOFT_LABEL_RULES, SoftLabels
 from .student import STUDENT_RULES, ModelSource, Student, StudentConfig
 from .tasks import TaskName
 
@@ -29,6 +31,14 @@ class Columns(Model):
     text: Annotated[str, Field(min_length=1, max_length=128)] = "text"
     image: Annotated[str, Field(min_length=1, max_length=128)] = "image"
     label: Annotated[str, Field(min_length=1, max_length=128)] = "label"
+    prompt: (
+        Annotated[str, Field(min_length=1, max_length=128, description="For causal-lm: what the response answers.")]
+        | None
+    ) = None
+    response: (
+        Annotated[str, Field(min_length=1, max_length=128, description="For causal-lm: the text that is learned.")]
+        | None
+    ) = None
 
 
 DataFile = Annotated[
@@ -56,29 +66,17 @@ class Dataset(Model):
     ) = None
     test: Annotated[DataFile, Field(description="Held-out rows like those of train. Never trained on.")]
     columns: Columns = Columns()
-
-
-class SoftLabels(Model):
-    """How the teacher's distribution is stored and how labelling is spread out."""
-
-    kind: Literal["logits"] = "logits"
-    views: Annotated[
-        int,
-        Field(ge=1, le=1000, description="Views of each image that are labelled; each epoch trains on the next one."),
-    ] = 1
-    augmentation: (
+    sequence_length: (
         Annotated[
-            Augmentation,
+            int,
             Field(
-                json_schema_extra=rules(
-                    ("self.shift > 0 || self.horizontalFlip", "set shift or horizontalFlip, or leave augmentation out")
-                )
+                ge=8,
+                le=131072,
+                description="For causal-lm: tokens of the blocks that texts are cut into; at most 512 if absent.",
             ),
         ]
         | None
     ) = None
-    shards: Annotated[int, Field(ge=1, le=1000, description="Pods that share the labelling.")] = 1
-    parallelism: Annotated[int, Field(ge=1, le=1000, description="Shards that run at once.")] = 1
 
 
 class Control(Model):
@@ -207,6 +205,7 @@ SPEC_RULES = (
         ".student.from.teacher",
     ),
     *IMAGE_RULES,
+    *CAUSAL_LM_RULES,
 )
 
 
@@ -258,26 +257,20 @@ class DistillationJobSpec(Model):
                     "unlabelled must not be the test file, or the student trains on held-out rows; name another",
                     ".unlabelled",
                 ),
+                (
+                    "has(self.columns.prompt) == has(self.columns.response)",
+                    "columns.prompt and columns.response go together; name both columns or neither",
+                    ".columns",
+                ),
+                (
+                    "!has(self.columns.prompt) || self.columns.prompt != self.columns.response",
+                    "columns.prompt and columns.response must differ; name the column with the responses",
+                    ".columns.response",
+                ),
             )
         ),
     ]
-    soft_labels: Annotated[
-        SoftLabels,
-        Field(
-            json_schema_extra=rules(
-                (
-                    "self.parallelism <= self.shards",
-                    "parallelism must not exceed shards; lower it or add shards",
-                    ".parallelism",
-                ),
-                (
-                    "self.views == 1 || has(self.augmentation)",
-                    "without softLabels.augmentation all views are alike; set it, or leave views at 1",
-                    ".views",
-                ),
-            )
-        ),
-    ] = SoftLabels()
+    soft_labels: Annotated[SoftLabels, Field(json_schema_extra=SOFT_LABEL_RULES)] = SoftLabels()
     objective: Objective = Objective()
     training: Training = Training()
     gate: GateSpec = GateSpec()

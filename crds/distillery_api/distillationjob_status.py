@@ -96,6 +96,7 @@ class Artifacts(Model):
     labels_key: Digest | None = None
     student_key: Digest | None = None
     rows: Annotated[dict[Annotated[str, Field(max_length=32)], int], Field(max_length=8)] | None = None
+    label_bytes: int | None = None  # estimated, of rows that had no soft labels
     labelled_rows: int | None = None
     reused_rows: int | None = None
     student: Annotated[str, Field(max_length=1024)] | None = None

@@ -38,7 +38,10 @@ class Objective(Model):
     """alpha * T^2 * D(teacher, student) + (1 - alpha) * CE(gold); rows without gold get the first term alone."""
 
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.9
-    temperature: Annotated[float, Field(gt=0, le=100)] = 2.0
+    temperature: (
+        Annotated[float, Field(gt=0, le=100, description="T; if absent 2, for causal-lm that of the soft labels.")]
+        | None
+    ) = None
     divergence: Annotated[
         Literal["forward", "reverse", "jsd"],
         Field(description="D: KL(teacher || student), KL(student || teacher), or Jensen-Shannon."),

@@ -4,9 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from .distillationjob import Dataset, GateSpec, SoftLabels, Training
+from .distillationjob import Dataset, GateSpec, Training
 from .objective import Objective
 from .schema import Digest, Model
+from .soft_labels import SoftLabels
 from .student import ModelSource, Student
 from .tasks import TaskName
 

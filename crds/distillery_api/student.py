@@ -16,7 +16,7 @@ class ModelSource(Model):
 
 
 class StudentConfig(Model):
-    """A BERT encoder trained from scratch with the teacher's tokenizer."""
+    """A BERT encoder, or for causal-lm a Llama decoder, trained from scratch with the teacher's tokenizer."""
 
     hidden_size: Annotated[int, Field(ge=8, le=4096)] = 64
     layers: Annotated[int, Field(ge=1, le=48)] = 2

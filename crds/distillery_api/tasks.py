@@ -2,4 +2,5 @@
 
 from typing import Literal
 
-TaskName = Literal["text-classification", "image-classification"]
+TaskName = Literal["text-classification", "image-classification", "causal-lm"]
+ServedTask = Literal["text-classification", "image-classification"]

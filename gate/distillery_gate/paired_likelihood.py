@@ -34,7 +34,8 @@ def jackknife(totals: Totals, tokens: Totals) -> Totals:
     mean = per_token(totals, tokens)
     # Leaving text i out changes R by (R n_i - d_i) / (sum(n) - n_i).
     pull: Totals = (len(tokens) - 1) * (totals - mean * tokens) / (tokens.sum() - tokens)
-    return mean + pull - pull.mean()
+    centred: Totals = mean + pull - pull.mean()
+    return centred
 
 
 def per_token_interval(totals: Totals, tokens: Totals, level: float) -> Interval:

@@ -10,7 +10,9 @@ from distillery_worker.data.files import Rows
 from distillery_worker.data.text import row_key
 from distillery_worker.data.views import Views
 from distillery_worker.errors import InputRefused
-from distillery_worker.labels.store import LabelStore
+from distillery_worker.labels.codecs import LogitsCodec
+from distillery_worker.labels.segments import RowLabels
+from distillery_worker.labels.store import LabelSet, LabelStore
 from distillery_worker.losses.objective import NO_GOLD
 from distillery_worker.tasks.classification import Classification
 from distillery_worker.training.examples import collect, epoch_batches, validation_keys
@@ -46,10 +48,12 @@ def tokenizer(source: Path) -> TextTokenizer:
 
 @pytest.fixture
 def store(tmp_path: Path) -> LabelStore:
-    store = LabelStore.at(open_prefix(f"file://{tmp_path}"), "sha256:" + "0" * 64)
+    codec = LogitsCodec(alignment="one position per row", vocabulary=2)
+    digest = "sha256:" + "0" * 64
+    store = LabelStore.at(open_prefix(f"file://{tmp_path}"), LabelSet(codec=codec, teacher=digest, tokenizer=digest))
     texts = ["a cat", "a dog", "the owl", "the cat"]
-    numbers = np.arange(4, dtype=np.float32)
-    store.append([row_key(text) for text in texts], np.stack([numbers, -numbers], axis=1), 0, "job")
+    rows: list[RowLabels] = [{"logits": np.array([[number, -number]], dtype=np.float32)} for number in range(4)]
+    store.append([row_key(text) for text in texts], rows, 0, "job")
     return store
 
 
@@ -65,7 +69,7 @@ def test_equal_texts_stay_together_and_an_unlabelled_copy_adds_nothing(
     assert len(split.validation) == 2
     assert not held & {tuple(row) for row in split.learn.rows}
     assert (split.learn.gold == NO_GOLD).sum() == 2
-    assert len(split.gold_only(HEAD).learn) == 2
+    assert len(split.learn.with_gold(HEAD)) == 2
 
 
 def test_each_row_carries_its_own_soft_labels(store: LabelStore, tokenizer: TextTokenizer) -> None:

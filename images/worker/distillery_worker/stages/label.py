@@ -2,11 +2,9 @@
 
 from typing import Any
 
-import numpy as np
 from distillery_api.run import LabelRun
 from distillery_api.summary import LabelResult
 from distillery_storage import open_prefix
-from numpy.typing import NDArray
 
 from ..context import Context
 from ..data.views import Views
@@ -20,22 +18,22 @@ SEGMENT_ROWS = 2048  # work that a kill can cost
 
 def label(run: LabelRun, context: Context) -> LabelResult:
     """Label the shard, segment by segment; a second run skips what is stored."""
-    teacher = TASKS[run.task].fetch_teacher(run.teacher, context.folder("teacher"))
-    codec = teacher.codec(run.soft_labels)
-    if codec.key != run.labels_key:
+    teacher = TASKS[run.task].fetch_teacher(run, context.folder("teacher"))
+    labels = teacher.label_set(run.soft_labels)
+    if labels.key != run.labels_key:
         raise InputRefused(
             "DigestMismatch",
-            f"teachers[0].model: {run.teacher.uri} changed after preflight (labels key {codec.key},"
+            f"teachers[0].model: {run.teacher.uri} changed after preflight (labels key {labels.key},"
             f" not {run.labels_key}); restore the folder or apply the job again",
         )
-    store = LabelStore.at(open_prefix(run.storage), run.labels_key)
+    store = LabelStore.at(open_prefix(run.storage), labels)
     rows = shard_rows(run, context, TASKS[run.task].views(run.soft_labels, teacher))
     stored = store.keys()
     missing = {key: row for key, row in rows.items() if key not in stored}
     context.progress.start(len(rows), "rows")
     context.progress.resume(len(rows) - len(missing))
     if missing:
-        store.describe(codec)
+        store.describe()
         write_labels(run, context, store, teacher, missing)
     return LabelResult(shard=context.shard, labelled_rows=len(missing), reused_rows=len(rows) - len(missing))
 
@@ -68,14 +66,5 @@ def write_labels(run: LabelRun, context: Context, store: LabelStore, teacher: Te
             context.check_stop(f"{stored} of {len(keys)} rows are stored")
 
         context.check_stop(f"{start} of {len(keys)} rows are stored")
-        answers = teacher.answers([missing[key] for key in segment], answered)
-        store.append(segment, checked(answers, run.teacher.uri), context.shard, run.job.uid)
-
-
-def checked(logits: NDArray[np.float32], uri: str) -> NDArray[np.float32]:
-    """The logits, or InputRefused where one is NaN or infinite."""
-    if not np.isfinite(logits).all():
-        raise InputRefused(
-            "WeightsCorrupt", f"teachers[0].model: {uri} answers NaN or infinity for some rows; upload sound weights"
-        )
-    return logits
+        rows = teacher.labels(store.labels.codec, segment, [missing[key] for key in segment], answered)
+        store.append(segment, rows, context.shard, run.job.uid)

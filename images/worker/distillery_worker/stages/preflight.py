@@ -1,8 +1,10 @@
 """preflight: check every input for real, resolve digests and keys, and count the rows without soft labels."""
 
+from itertools import islice
 from typing import Any
 
 from distillery_api.digests import digest_of
+from distillery_api.objective import Objective
 from distillery_api.run import PreflightRun
 from distillery_api.summary import PreflightResult
 from distillery_storage import open_prefix
@@ -11,36 +13,56 @@ from transformers import PreTrainedModel
 from ..context import Context
 from ..data.files import Rows
 from ..errors import InputRefused
+from ..labels.codecs import Codec, admits
+from ..labels.segments import encode_segment
 from ..labels.store import LabelStore
 from ..model_folders import ModelFolder
 from ..tasks.head import Head
 from ..tasks.registry import TASKS
+from ..teachers.teacher import Teacher
 from ..training.signals import signals_of
+
+FIRST_ROWS = 32  # that the teacher is tried on
 
 
 def preflight(run: PreflightRun, context: Context) -> PreflightResult:
     """Raises InputRefused with the first thing that is wrong."""
     task = TASKS[run.task]
-    teacher = task.fetch_teacher(run.teacher, context.folder("teacher"))
+    teacher = task.fetch_teacher(run, context.folder("teacher"))
     files = load_dataset(run, teacher.head, context)
     check_rows(files)
-    task.check_teacher(teacher, files["train"].inputs[0])
+    views = task.views(run.soft_labels, teacher)
+    first = list(islice(views.all(files["train"]), FIRST_ROWS))
+    task.check_teacher(teacher, [row for _, row in first])
     given = task.fetch_student(run.student, teacher, context.folder("given"))
     student = task.fresh_student(run.student, teacher, given, run.training.seed)
-    task.check_student(student, teacher, files["train"].inputs[0])
+    task.check_student(student, teacher, first[0][1])
     signals_of(student, teacher.model, run.objective, run.training.seed)
-    views = task.views(run.soft_labels, teacher)
-    labels_key = teacher.codec(run.soft_labels).key
+    labels = teacher.label_set(run.soft_labels)
+    refuse_bias(labels.codec, teacher.head.resolved(run.objective))
     wanted = {key for field in ("train", "unlabelled") if field in files for key in views.keys(files[field])}
-    missing = wanted - LabelStore.at(open_prefix(run.storage), labels_key).keys()
+    missing = wanted - LabelStore.at(open_prefix(run.storage), labels).keys()
     return PreflightResult(
         teacher_digest=teacher.digest,
-        labels_key=labels_key,
-        student_key=student_key(run, labels_key, files, student, given),
+        labels_key=labels.key,
+        label_bytes=round(len(missing) * bytes_per_row(teacher, labels.codec, first)),
+        student_key=student_key(run, labels.key, files, student, given),
         student_model_digest=given.digest if given else None,
         rows={field: len(rows) for field, rows in files.items()},
         missing_rows=len(missing),
     )
+
+
+def refuse_bias(codec: Codec, objective: Objective) -> None:
+    """Raise InputRefused (BiasedSoftLabels) where training on such labels would not follow the teacher."""
+    if refused := admits(codec, objective.divergence, objective.temperature or 1.0):
+        raise InputRefused("BiasedSoftLabels", refused)
+
+
+def bytes_per_row(teacher: Teacher, codec: Codec, first: list[tuple[str, Any]]) -> float:
+    """What labels of the first rows, given with their keys, take in storage."""
+    keys, rows = zip(*first, strict=True)
+    return len(encode_segment(codec, list(keys), teacher.labels(codec, keys, rows, lambda _: None))) / len(first)
 
 
 def load_dataset(run: PreflightRun, head: Head, context: Context) -> dict[str, Rows]:

@@ -24,9 +24,8 @@ from ..tasks.registry import TASKS
 from ..tasks.task import Task
 from ..teachers.local import LocalTeacher
 from ..training.checkpoints import Checkpoints
-from ..training.examples import Split, collect
+from ..training.examples import Split
 from ..training.fitting import Fit, Schedule
-from ..training.learner import Learner
 from ..training.ranks import Ranks, joined
 from ..training.signals import signals_of
 
@@ -64,7 +63,7 @@ class Training:
 class Fitted:
     """A trained model, the digest of its initial weights, and the step that training resumed from."""
 
-    work: Fit
+    work: Fit[Any]
     initial: str
     began: int
 
@@ -92,7 +91,7 @@ def train(run: TrainRun, context: Context) -> TrainResult:
 def train_both(run: TrainRun, context: Context, student: Prefix, ranks: Ranks) -> TrainRecord:
     """Student first, then the control if the job asks for one; what the first process publishes is the answer."""
     task = TASKS[run.task]
-    teacher = task.fetch_teacher(run.teacher, context.folder("teacher"))
+    teacher = task.fetch_teacher(run, context.folder("teacher"))
     # The token keeps two pods of one attempt (a lost node's pod may not be dead) out of each other's files.
     attempt = f"{run.job.uid}-{run.attempt}-{uuid.uuid4().hex[:8]}"
     given = task.fetch_student(run.student, teacher, context.folder("given"))
@@ -100,11 +99,11 @@ def train_both(run: TrainRun, context: Context, student: Prefix, ranks: Ranks) -
     split = load_split(training)
     schedule = training.schedule(len(split.learn), run.training.learning_rate)
     context.progress.start(schedule.steps * (2 if run.training.control else 1), "steps")
-    learned = fit(training, "student", split, schedule, run.objective)
+    learned = fit(training, "student", split, schedule, teacher.head.resolved(run.objective))
     control = None
     if run.training.control:
         paced = training.schedule(len(split.learn), run.training.control.learning_rate)
-        control = fit(training, "control", split.gold_only(teacher.head), paced, CONTROL_OBJECTIVE)
+        control = fit(training, "control", task.without_teacher(split, teacher), paced, CONTROL_OBJECTIVE)
     if ranks.first:
         publish(training, len(split.validation), learned, control)
     ranks.wait()
@@ -133,7 +132,7 @@ def publish(training: Training, validation_rows: int, learned: Fitted, control: 
     )
 
 
-def load_split(training: Training) -> Split:
+def load_split(training: Training) -> Split[Any]:
     """The rows with their soft labels."""
     run, task, teacher = training.run, training.task, training.teacher
     columns, folder = run.dataset.columns, training.context.folder("data")
@@ -141,19 +140,19 @@ def load_split(training: Training) -> Split:
     unlabelled = None
     if run.dataset.unlabelled:
         unlabelled = task.load_rows(run.dataset.unlabelled, "unlabelled", columns, None, folder)
-    store = LabelStore.at(open_prefix(run.storage), run.labels_key)
+    store = LabelStore.at(open_prefix(run.storage), teacher.label_set(run.soft_labels))
     views = task.views(run.soft_labels, teacher)
-    return collect(gold, unlabelled, teacher.encoder, teacher.head, store, views, run.training.seed)
+    return task.collect(gold, unlabelled, teacher, store, views, run.training.seed)
 
 
-def fit(training: Training, name: str, split: Split, schedule: Schedule, target: Objective) -> Fitted:
+def fit(training: Training, name: str, split: Split[Any], schedule: Schedule, target: Objective) -> Fitted:
     """Train one model. Student and control start from the same weights, so that only the labels tell them apart."""
     teacher, seed = training.teacher, training.run.training.seed
     checkpoints = Checkpoints(training.student, training.attempt, name, training.context.folder("checkpoints"))
     model = training.task.fresh_student(training.run.student, teacher, training.given, seed)
     initial = weights_digest(model)
     signals = signals_of(model, teacher.model, target, seed)
-    learner = Learner(teacher.encoder, teacher.head, target, signals)
+    learner = training.task.learner(teacher, training.run.soft_labels, target, signals)
     work = Fit(model, split, learner, schedule, training.ranks)
     return Fitted(work, initial, began=work.run(checkpoints, training.context))
 
@@ -163,7 +162,7 @@ def store(training: Training, name: str, fitted: Fitted) -> ModelRecord:
     folder, work, schedule = training.context.folder(name), fitted.work, fitted.work.schedule
     trained = merged(work.model)
     trained.save_pretrained(folder)
-    for file in training.task.files():
+    for file in training.task.files(training.teacher):
         shutil.copy(training.teacher.path / file, folder / file)
     target_folder = f"attempts/{training.attempt}/{name}"
     rows = len(work.split.learn)

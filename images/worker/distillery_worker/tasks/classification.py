@@ -7,19 +7,21 @@ import numpy as np
 import torch
 from distillery_api.distillationjob import GateSpec
 from distillery_api.objective import Objective
-from distillery_gate import EvaluationItems, Gate, GateError, Verdict, decide
+from distillery_gate import EvaluationItems, Verdict
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from ..data.files import listed
+from ..data.files import Rows, listed
 from ..errors import InputRefused
 from ..losses.divergence import divergence
 from ..losses.objective import NO_GOLD, RowLosses
-from .head import Answer, Head
+from .head import Answer, RowHead, decided
+
+TEMPERATURE = 2.0
 
 
-class Classification(Head):
+class Classification(RowHead):
     """Outputs are logits, one a label; gold values are label ids."""
 
     without_gold = torch.tensor(NO_GOLD)
@@ -27,6 +29,10 @@ class Classification(Head):
     def __init__(self, labels: Iterable[str]) -> None:
         self.labels = tuple(labels)
         self.outputs = len(self.labels)
+
+    def resolved(self, objective: Objective) -> Objective:
+        """With a temperature."""
+        return objective.model_copy(update={"temperature": objective.temperature or TEMPERATURE})
 
     def gold(self, values: list[Any], field: str, column: str) -> NDArray[Any]:
         """Label ids by name; whole numbers are read as names. Raises InputRefused (UnknownLabel)."""
@@ -48,7 +54,7 @@ class Classification(Head):
 
     def losses(self, student: Tensor, teacher: Tensor, gold: Tensor, objective: Objective) -> RowLosses:
         """The divergence from the teacher and the cross-entropy to the label."""
-        soft = divergence(student, teacher, objective.temperature, objective.divergence)
+        soft = divergence(student, teacher, objective.temperature or TEMPERATURE, objective.divergence)
         return RowLosses(soft, functional.cross_entropy(student, gold, ignore_index=NO_GOLD, reduction="none"))
 
     def mistaken(self, teacher: Tensor, gold: Tensor) -> Tensor:
@@ -67,18 +73,11 @@ class Classification(Head):
         """Label names."""
         return [self.labels[index] for index in gold]
 
-    def judge(self, gold: Sequence[Any], answers: Mapping[str, Sequence[Any]], gate: GateSpec) -> Verdict:
+    def judge(self, rows: Rows, answers: Mapping[str, Sequence[Any]], gate: GateSpec) -> Verdict:
         """By which answers are right."""
+        gold = self.truths(rows)["gold"]
         right = {name: np.array([a == b for a, b in zip(given, gold, strict=True)]) for name, given in answers.items()}
         return decided(EvaluationItems(ids=range(len(gold)), **right), gate)
-
-
-def decided(items: EvaluationItems, spec: GateSpec) -> Verdict:
-    """The gate's decision. Raises InputRefused (GateInput)."""
-    try:
-        return decide(items, Gate(min_retention=spec.min_retention, incumbent_margin=spec.incumbent_margin))
-    except GateError as error:
-        raise InputRefused("GateInput", str(error)) from error
 
 
 def read_classification(config: dict[str, Any], uri: str) -> Classification:

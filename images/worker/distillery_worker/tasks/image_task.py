@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from distillery_api.artifact import ArtifactManifest, ImagePreprocessing
-from distillery_api.distillationjob import Columns, SoftLabels
-from distillery_api.student import ModelSource, Student
+from distillery_api.distillationjob import Columns
+from distillery_api.run import StageRun
+from distillery_api.soft_labels import SoftLabels
+from distillery_api.student import Student
 from distillery_engine import ImageEncoder, ImageModel
 from transformers import PreTrainedModel
 
@@ -19,24 +21,24 @@ from ..model_folders import ModelFolder
 from ..students.convnet import build_convnet, load_convnet
 from ..teachers.image import PREPROCESSOR, ImageTeacher, fetch_image_teacher
 from ..teachers.local import ReadHead, predict
-from .head import Head
-from .task import Preprocessing, Task
+from .head import Head, RowHead
+from .task import Preprocessing, RowTask
 
 
-class ImageTask(Task[ImageTeacher]):
+class ImageTask(RowTask[ImageTeacher]):
     """Image in, `head.outputs` numbers out."""
 
     def __init__(self, name: str, read_head: ReadHead, head_of: Callable[[Sequence[str]], Head]) -> None:
         self.name = name
         self._read_head, self._head_of = read_head, head_of
 
-    def fetch_teacher(self, source: ModelSource, dest: Path) -> ImageTeacher:
+    def fetch_teacher(self, run: StageRun, dest: Path) -> ImageTeacher:
         """A Hugging Face folder for image classification."""
-        return fetch_image_teacher(source, self._read_head, dest)
+        return fetch_image_teacher(run.teacher, self._read_head, dest)
 
     def load_rows(self, uri: str, field: str, columns: Columns, head: Head | None, workdir: Path) -> Rows:
         """Rows with an image and, with a head, a gold value."""
-        return load_images(uri, field, columns, head.gold if head else None, workdir)
+        return load_images(uri, field, columns, head.gold if isinstance(head, RowHead) else None, workdir)
 
     def views(self, soft_labels: SoftLabels, teacher: ImageTeacher) -> Views:
         """As many views as the job asks for; without an augmentation, images as they are."""
@@ -51,10 +53,10 @@ class ImageTask(Task[ImageTeacher]):
             )
         return AugmentedViews(augmentation, soft_labels.views)
 
-    def check_teacher(self, teacher: ImageTeacher, row: Any) -> None:
+    def check_teacher(self, teacher: ImageTeacher, first: Sequence[Any]) -> None:
         """Load the weights and answer one image; all are of one size for the model."""
         try:
-            shape = predict(teacher.model, teacher.encoder.collate([row])).shape
+            shape = predict(teacher.model, teacher.encoder.collate(first[:1])).shape
         except InputRefused:
             raise
         except Exception as error:  # models raise anything for inputs they were not made for
@@ -104,7 +106,7 @@ class ImageTask(Task[ImageTeacher]):
         """Preprocessing and graph."""
         return ImageModel(folder, manifest, threads)
 
-    def files(self) -> tuple[str, ...]:
+    def files(self, teacher: ImageTeacher) -> tuple[str, ...]:
         """The processor's configuration."""
         return (PREPROCESSOR,)
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from .causal_lm import CausalLm
 from .classification import Classification, read_classification
 from .image_task import ImageTask
 from .task import Task
@@ -12,5 +13,6 @@ TASKS: dict[str, Task[Any]] = {
     for task in (
         TextTask("text-classification", read_classification, Classification),
         ImageTask("image-classification", read_classification, Classification),
+        CausalLm(),
     )
 }

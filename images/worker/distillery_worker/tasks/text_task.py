@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from distillery_api.artifact import ArtifactManifest, TextPreprocessing
-from distillery_api.distillationjob import Columns, SoftLabels
-from distillery_api.student import ModelSource, Student, StudentConfig
+from distillery_api.distillationjob import Columns
+from distillery_api.run import StageRun
+from distillery_api.soft_labels import SoftLabels
+from distillery_api.student import Student, StudentConfig
 from distillery_engine import TextModel, TextTokenizer
 from transformers import PreTrainedModel
 
@@ -22,32 +24,32 @@ from ..students.bert import build_student, label_maps, load_student
 from ..students.pretrained import fetch_initial, keep_layers, load_initial
 from ..teachers.local import ReadHead, predict
 from ..teachers.text import TextTeacher, fetch_text_teacher
-from .head import Head
-from .task import Preprocessing, Task
+from .head import Head, RowHead
+from .task import Preprocessing, RowTask
 
 
-class TextTask(Task[TextTeacher]):
+class TextTask(RowTask[TextTeacher]):
     """Text in, `head.outputs` numbers out."""
 
     def __init__(self, name: str, read_head: ReadHead, head_of: Callable[[Sequence[str]], Head]) -> None:
         self.name = name
         self._read_head, self._head_of = read_head, head_of
 
-    def fetch_teacher(self, source: ModelSource, dest: Path) -> TextTeacher:
+    def fetch_teacher(self, run: StageRun, dest: Path) -> TextTeacher:
         """A Hugging Face folder for sequence classification."""
-        return fetch_text_teacher(source, self._read_head, dest)
+        return fetch_text_teacher(run.teacher, self._read_head, dest)
 
     def load_rows(self, uri: str, field: str, columns: Columns, head: Head | None, workdir: Path) -> Rows:
         """Rows with a text and, with a head, a gold value."""
-        return load_texts(uri, field, columns, head.gold if head else None, workdir)
+        return load_texts(uri, field, columns, head.gold if isinstance(head, RowHead) else None, workdir)
 
     def views(self, soft_labels: SoftLabels, teacher: TextTeacher) -> Views:
         """Texts are shown as they are."""
         return Views()
 
-    def check_teacher(self, teacher: TextTeacher, row: Any) -> None:
+    def check_teacher(self, teacher: TextTeacher, first: Sequence[Any]) -> None:
         """Load the weights and answer one real and one overlong row."""
-        check_answers(teacher.model, teacher, row, f"teachers[0].model: {teacher.uri}")
+        check_answers(teacher.model, teacher, first[0], f"teachers[0].model: {teacher.uri}")
 
     def fetch_student(self, student: Student, teacher: TextTeacher, dest: Path) -> ModelFolder | None:
         """A Hugging Face folder with the teacher's tokenizer."""
@@ -100,7 +102,7 @@ class TextTask(Task[TextTeacher]):
         """Tokenizer and graph."""
         return TextModel(folder, manifest, threads)
 
-    def files(self) -> tuple[str, ...]:
+    def files(self, teacher: TextTeacher) -> tuple[str, ...]:
         """The tokenizer."""
         return (TOKENIZER, TOKENIZER_CONFIG)
 

@@ -5,13 +5,13 @@ from functools import cached_property
 from pathlib import Path
 
 from distillery_api.artifact import ImagePreprocessing
-from distillery_api.distillationjob import SoftLabels
+from distillery_api.soft_labels import SoftLabels
 from distillery_api.student import ModelSource
 from distillery_engine import ImageEncoder
 from transformers import AutoModelForImageClassification, PreTrainedModel
 
 from ..data.views import ViewEncoder
-from ..labels.store import Codec
+from ..labels.store import LabelSet
 from ..model_folders import fetch_folder
 from .local import FIELD, LocalTeacher, ReadHead, load_model
 from .preprocessor import read_preprocessor
@@ -25,11 +25,11 @@ class ImageTeacher(LocalTeacher):
 
     preprocessing: ImagePreprocessing
 
-    def codec(self, soft_labels: SoftLabels) -> Codec:
-        """How this teacher's soft labels are stored; the number of views is no part of it."""
-        return Codec(
+    def label_set(self, soft_labels: SoftLabels) -> LabelSet:
+        """The outputs for images in their views; the number of views is no part of it."""
+        return LabelSet(
+            codec=self.codec,
             teacher=self.digest,
-            kind=soft_labels.kind,
             preprocessing=self.preprocessing.dump(),
             augmentation=soft_labels.augmentation.dump() if soft_labels.augmentation else None,
             labels=list(self.head.labels),

@@ -15,6 +15,8 @@ from transformers import PreTrainedModel
 
 from ..devices import device_of
 from ..errors import InputRefused
+from ..labels.codecs import Codec, LogitsCodec
+from ..labels.segments import RowLabels
 from ..model_folders import load_weights
 from ..tasks.head import Head
 from .teacher import Encoder, Teacher, outputs_of
@@ -46,6 +48,19 @@ class LocalTeacher(Teacher):
         """The weights. Raises InputRefused (WeightsCorrupt)."""
         return self.load()
 
+    @property
+    def codec(self) -> LogitsCodec:
+        """All outputs of a row."""
+        return LogitsCodec(alignment="one position per row", vocabulary=self.head.outputs)
+
+    def labels(
+        self, codec: Codec, keys: Sequence[str], inputs: Sequence[Any], done: Callable[[int], None]
+    ) -> list[RowLabels]:
+        """Its outputs, one position a row. Raises InputRefused (WeightsCorrupt) for one that is NaN or infinite."""
+        outputs = self.answers(inputs, done)
+        check_finite(outputs, self.uri)
+        return [{"logits": row[None]} for row in outputs]
+
     def answers(self, inputs: Sequence[Any], done: Callable[[int], None]) -> NDArray[np.float32]:
         """Outputs float32 [inputs, outputs]; rows of similar length share a batch."""
         return outputs_of(lambda batch: predict(self.model, batch), self.encoder, inputs, self.head.outputs, done)
@@ -61,6 +76,14 @@ def load_model(auto: Any, path: Path, uri: str) -> PreTrainedModel:
             " than config.json says; fine-tune the model for classification and upload it again",
         )
     return model
+
+
+def check_finite(numbers: NDArray[np.float32], uri: str) -> None:
+    """Raise InputRefused (WeightsCorrupt) where one is NaN or infinite."""
+    if not np.isfinite(numbers).all():
+        raise InputRefused(
+            "WeightsCorrupt", f"teachers[0].model: {uri} answers NaN or infinity for some rows; upload sound weights"
+        )
 
 
 @torch.inference_mode()

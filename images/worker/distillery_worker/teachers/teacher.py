@@ -5,10 +5,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from distillery_api.distillationjob import SoftLabels
+from distillery_api.soft_labels import SoftLabels
 from numpy.typing import NDArray
 
-from ..labels.store import Codec
+from ..labels.codecs import Codec
+from ..labels.segments import RowLabels
+from ..labels.store import LabelSet
 from ..tasks.head import Head
 
 BATCH = 64
@@ -22,8 +24,14 @@ class Teacher(ABC):
     head: Head
 
     @abstractmethod
-    def codec(self, soft_labels: SoftLabels) -> Codec:
-        """How its soft labels are stored."""
+    def label_set(self, soft_labels: SoftLabels) -> LabelSet:
+        """What its soft labels are, as they are stored."""
+
+    @abstractmethod
+    def labels(
+        self, codec: Codec, keys: Sequence[str], inputs: Sequence[Any], done: Callable[[int], None]
+    ) -> list[RowLabels]:
+        """Soft labels of inputs with these row keys, in order; `done` is told of rows as they come, and may raise."""
 
     @abstractmethod
     def answers(self, inputs: Sequence[Any], done: Callable[[int], None]) -> NDArray[np.float32]:

@@ -5,12 +5,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from distillery_api.distillationjob import SoftLabels
+from distillery_api.soft_labels import SoftLabels
 from distillery_api.student import ModelSource
 from distillery_engine import TextTokenizer
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
-from ..labels.store import Codec
+from ..labels.store import LabelSet
 from ..model_folders import TOKENIZER, TOKENIZER_CONFIG, fetch_folder
 from .local import FIELD, LocalTeacher, ReadHead, load_model
 
@@ -23,12 +23,12 @@ class TextTeacher(LocalTeacher):
     max_length: int  # tokens
     pad_token_id: int
 
-    def codec(self, soft_labels: SoftLabels) -> Codec:
-        """How this teacher's soft labels are stored."""
-        return Codec(
+    def label_set(self, soft_labels: SoftLabels) -> LabelSet:
+        """The outputs for texts cut at the length limit."""
+        return LabelSet(
+            codec=self.codec,
             teacher=self.digest,
             tokenizer=self.tokenizer_digest,
-            kind=soft_labels.kind,
             max_length=self.max_length,
             labels=list(self.head.labels),
         )

@@ -1,8 +1,8 @@
 """What a model learns from: encoded rows, gold values and teacher answers, split and ordered by seed alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -13,8 +13,9 @@ from torch import Tensor
 from ..data.files import Rows
 from ..data.views import Views
 from ..errors import InputRefused
+from ..labels.segments import RowLabels
 from ..labels.store import LabelStore
-from ..tasks.head import Head
+from ..tasks.head import RowHead
 from ..teachers.teacher import Encoder
 
 VALIDATION_SHARE = 0.1
@@ -42,26 +43,45 @@ class Examples:
         others = tuple(other.take(indices) for other in self.others)
         return Examples([self.rows[index] for index in indices], self.gold[picked], self.teacher[picked], others)
 
+    def with_gold(self, head: RowHead) -> "Examples":
+        """The labelled rows alone."""
+        return self.take(np.flatnonzero(head.has_gold(self.gold).numpy()))
+
     def seen_in(self, epoch: int) -> "Examples":
         """The rows in the view of this epoch (counted from 0)."""
         return (self, *self.others)[epoch % (1 + len(self.others))]
 
 
+class Learnable(Protocol):
+    """Rows to learn from, of any task."""
+
+    @property
+    def rows(self) -> Sequence[Any]:
+        """One a row; its len() tells what it costs."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, indices: NDArray[np.int64]) -> Self:
+        """The rows at these indices."""
+
+    def seen_in(self, epoch: int) -> Self:
+        """The rows as this epoch shows them (counted from 0)."""
+
+
+E = TypeVar("E", bound=Learnable)
+
+
 @dataclass(frozen=True)
-class Split:
+class Split(Generic[E]):
     """Rows to learn from, and labelled rows that only choose the checkpoint."""
 
-    learn: Examples
-    validation: Examples
-
-    def gold_only(self, head: Head) -> "Split":
-        """What the control learns from: the labelled rows alone."""
-        return Split(self.learn.take(np.flatnonzero(head.has_gold(self.learn.gold).numpy())), self.validation)
+    learn: E
+    validation: E
 
 
 def collect(
-    train: Rows, unlabelled: Rows | None, encoder: Encoder, head: Head, store: LabelStore, views: Views, seed: int
-) -> Split:
+    train: Rows, unlabelled: Rows | None, encoder: Encoder, head: RowHead, store: LabelStore, views: Views, seed: int
+) -> Split[Examples]:
     """Encode, look every row's soft labels up, and split. An input is in one part only.
 
     Raises InputRefused (LabelsMissing) when a row has no soft labels.
@@ -92,17 +112,23 @@ def labelled(
 ) -> Examples:
     """The rows as the teacher saw them, in every view, with its answers. Raises InputRefused (LabelsMissing)."""
     stored = [views.key(key, view) for view in range(views.count) for key in keys]
-    missing, answers = store.lookup(stored)
-    if missing:
-        raise InputRefused(
-            "LabelsMissing",
-            f"{len(missing)} of {len(set(stored))} rows have no soft labels under {store.prefix.uri};"
-            " segments were deleted or damaged: apply the job again, its label stage writes them",
-        )
-    teacher = torch.from_numpy(answers).chunk(views.count)
+    found = stored_labels(store, stored)
+    teacher = torch.from_numpy(np.concatenate([found[key]["logits"] for key in stored])).chunk(views.count)
     shown = [encoder.encode(views.shown_all(inputs, keys, view)) for view in range(views.count)]
     first, *others = (Examples(rows, gold, answered) for rows, answered in zip(shown, teacher, strict=True))
     return replace(first, others=tuple(others))
+
+
+def stored_labels(store: LabelStore, keys: list[str]) -> dict[str, RowLabels]:
+    """The labels of rows by key. Raises InputRefused (LabelsMissing) when a row has none."""
+    found, wanted = store.lookup(keys), set(keys)
+    if missing := len(wanted) - len(found):
+        raise InputRefused(
+            "LabelsMissing",
+            f"{missing} of {len(wanted)} rows have no soft labels under {store.prefix.uri};"
+            " segments were deleted or damaged: apply the job again, its label stage writes them",
+        )
+    return found
 
 
 def validation_keys(keys: list[str], seed: int) -> set[str]:
@@ -127,7 +153,7 @@ def epoch_batches(lengths: NDArray[np.int64], batch_size: int, seed: int, epoch:
     return [batches[index] for index in random.permutation(len(batches))]
 
 
-def batches_from(examples: Examples, batch_size: int, seed: int, step: int) -> Iterator[Examples]:
+def batches_from(examples: E, batch_size: int, seed: int, step: int) -> Iterator[E]:
     """Batches without end, beginning with the one of this step (counted from 0)."""
     lengths = np.array([len(row) for row in examples.rows])
     per_epoch = -(-len(examples) // batch_size)

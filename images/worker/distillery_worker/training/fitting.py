@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from dataclasses import dataclass
+from typing import Generic
 
 import numpy as np
 import torch
@@ -14,8 +15,8 @@ from ..context import Context
 from ..devices import best_device
 from ..errors import Interrupted
 from .checkpoints import Checkpoints, Standing
-from .examples import Examples, Split, batches_from
-from .learner import Learner
+from .examples import E, Split, batches_from
+from .learner import Learning
 from .ranks import Ranks
 from .state import restore_state, trained_parameters, trained_state
 
@@ -52,11 +53,11 @@ def cosine(start: float, end: float, share: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
 
 
-class Fit:
+class Fit(Generic[E]):
     """A model with its optimiser. What is random in a step comes from seed and step, so the state is all of it."""
 
     def __init__(
-        self, model: PreTrainedModel, split: Split, learner: Learner, schedule: Schedule, ranks: Ranks
+        self, model: PreTrainedModel, split: Split[E], learner: Learning[E], schedule: Schedule, ranks: Ranks
     ) -> None:
         self.device, self.ranks = best_device(), ranks
         self.model, self.split, self.learner, self.schedule = model, split, learner, schedule
@@ -102,7 +103,7 @@ class Fit:
             restore_state(self.model, self.best)
         return began
 
-    def train_step(self, batch: Examples) -> None:
+    def train_step(self, batch: E) -> None:
         """One update of the weights."""
         self.model.train()
         for group in self.optimizer.param_groups:
@@ -115,7 +116,7 @@ class Fit:
         self.optimizer.zero_grad()
         self.standing = self.standing.model_copy(update={"step": self.standing.step + 1})
 
-    def accumulate(self, batch: Examples) -> bool:
+    def accumulate(self, batch: E) -> bool:
         """Add up the gradients of this process's rows by micro-batches; False where one does not fit into memory."""
         torch.manual_seed(step_seed(self.schedule.seed, self.standing.step, self.ranks.rank))  # of dropout
         rows = self.ranks.share(len(batch))

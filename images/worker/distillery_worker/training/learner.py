@@ -1,7 +1,7 @@
 """What a model is trained on and what its checkpoints are chosen by."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -11,13 +11,28 @@ from torch import Tensor
 
 from ..devices import device_of
 from ..losses.objective import RowWeights, objective, row_weights
-from ..tasks.head import Head
+from ..tasks.head import RowHead
 from ..teachers.local import on_device, predict
 from ..teachers.teacher import Encoder
-from .examples import Examples
+from .examples import Examples, Learnable
 from .signals import Signals
 
 SCORE_BATCH = 256
+E_contra = TypeVar("E_contra", bound=Learnable, contravariant=True)
+
+
+class Learning(Protocol[E_contra]):
+    """What a model is trained on, and what its checkpoints are chosen by, whatever the task."""
+
+    @property
+    def signals(self) -> Signals | None:
+        """What it learns from inside the teacher."""
+
+    def loss(self, model: Any, batch: E_contra, rows: NDArray[np.int64]) -> Tensor:
+        """What these rows add to the loss of their batch, a scalar with its graph."""
+
+    def score(self, model: Any, examples: E_contra) -> float:
+        """How good the model is on the examples; higher is better."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +40,7 @@ class Learner:
     """Learns the head's objective from stored answers and gold values, and the signals from inside the teacher."""
 
     encoder: Encoder
-    head: Head
+    head: RowHead
     objective: Objective
     signals: Signals | None = None
 
