@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from . import GROUP, VERSION
-from .distillationjob import MUTABLE, DistillationJobSpec
+from .distillationjob import MUTABLE, SPEC_RULES, DistillationJobSpec
 from .distillationjob_status import DistillationJobStatus
 from .distilledmodel import DistilledModelSpec, DistilledModelStatus
 from .schema import OBJECT_NAME, OBJECT_NAME_FIX, OBJECT_NAME_LIMIT, rules
@@ -134,8 +134,7 @@ def immutable(spec: dict[str, Any]) -> dict[str, Any]:
         else:  # a rule on the field would not see that it comes or goes
             same = f"!has(self.{name}) || self.{name} == oldSelf.{name}"
             optional.append((f"has(self.{name}) == has(oldSelf.{name}) && ({same})", message, f".{name}"))
-    key, added = next(iter(rules(*optional).items()))
-    return {**spec, "properties": fields, key: [*spec.get(key, []), *added]}
+    return {**spec, "properties": fields, **rules(*SPEC_RULES, *optional)}
 
 
 def with_rule(schema: dict[str, Any], rule: tuple[str, str]) -> dict[str, Any]:

@@ -1,23 +1,22 @@
 """DistillationJob: one run from a teacher and data to a verdict on a student."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from . import GROUP
+from .causal_lm import CAUSAL_LM_RULES
 from .digests import digest_of
+from .images import IMAGE_RULES
+from .objective import Objective
 from .pods import EvaluateStage, Stage
-from .schema import URI_RULES, Digest, Model, Name, ObjectName, Uri, rules
+from .schema import URI_RULES, Model, Name, ObjectName, Uri, rules
+from .scoring import SCORING_RULES
+from .soft_labels import SOFT_LABEL_RULES, SoftLabels
+from .student import STUDENT_RULES, ModelSource, Student, StudentConfig
 from .tasks import TaskName
 
 STAGES = ("preflight", "label", "train", "compress", "evaluate")
-
-
-class ModelSource(Model):
-    """A folder with a Hugging Face model (config.json, tokenizer.json, safetensors weights)."""
-
-    uri: Uri
-    digest: Annotated[Digest, Field(description="Refuse the folder when its content differs.")] | None = None
 
 
 class Teacher(Model):
@@ -27,42 +26,11 @@ class Teacher(Model):
     model: ModelSource
 
 
-class StudentConfig(Model):
-    """A BERT encoder trained from scratch with the teacher's tokenizer."""
-
-    hidden_size: Annotated[int, Field(ge=8, le=4096)] = 64
-    layers: Annotated[int, Field(ge=1, le=48)] = 2
-    attention_heads: Annotated[int, Field(ge=1, le=64)] = 2
-    intermediate_size: Annotated[int, Field(ge=8, le=16384)] = 256
-    embeddings: Annotated[
-        Literal["FromTeacher", "Random"],
-        Field(
-            description="How token embeddings start: the teacher's, cut to hiddenSize by a truncated SVD, or random."
-        ),
-    ] = "FromTeacher"
-
-
-class Student(Model):
-    """The model to train."""
-
-    config: Annotated[
-        StudentConfig,
-        Field(
-            json_schema_extra=rules(
-                (
-                    "self.hiddenSize % self.attentionHeads == 0",
-                    "hiddenSize must be a multiple of attentionHeads; change one of them",
-                    ".hiddenSize",
-                )
-            )
-        ),
-    ] = StudentConfig()
-
-
 class Columns(Model):
     """Column names in the data files."""
 
     text: Annotated[str, Field(min_length=1, max_length=128)] = "text"
+    image: Annotated[str, Field(min_length=1, max_length=128)] = "image"
     label: Annotated[str, Field(min_length=1, max_length=128, description="The gold label, or the gold score.")] = (
         "label"
     )
@@ -71,6 +39,14 @@ class Columns(Model):
             str,
             Field(min_length=1, max_length=128, description="For text-scoring: what the text is scored against."),
         ]
+        | None
+    ) = None
+    prompt: (
+        Annotated[str, Field(min_length=1, max_length=128, description="For causal-lm: what the response answers.")]
+        | None
+    ) = None
+    response: (
+        Annotated[str, Field(min_length=1, max_length=128, description="For causal-lm: the text that is learned.")]
         | None
     ) = None
 
@@ -94,30 +70,23 @@ DataFile = Annotated[
 class Dataset(Model):
     """Rows to learn from and rows to be judged on. Labels are label names of the teacher, as text."""
 
-    train: Annotated[DataFile, Field(description="Rows with text and gold label.")]
-    unlabelled: Annotated[DataFile, Field(description="Rows with text alone; the teacher labels them.")] | None = None
-    test: Annotated[DataFile, Field(description="Held-out rows with text and gold label. Never trained on.")]
+    train: Annotated[DataFile, Field(description="Rows with text or image, and gold label.")]
+    unlabelled: (
+        Annotated[DataFile, Field(description="Rows with text or image alone; the teacher labels them.")] | None
+    ) = None
+    test: Annotated[DataFile, Field(description="Held-out rows like those of train. Never trained on.")]
     columns: Columns = Columns()
-
-
-class SoftLabels(Model):
-    """How the teacher's distribution is stored and how labelling is spread out."""
-
-    kind: Literal["logits"] = "logits"
-    shards: Annotated[int, Field(ge=1, le=1000, description="Pods that share the labelling.")] = 1
-    parallelism: Annotated[int, Field(ge=1, le=1000, description="Shards that run at once.")] = 1
-
-
-class Objective(Model):
-    """alpha * T^2 * KL(teacher || student) + (1 - alpha) * CE(gold); rows without gold get the first term alone.
-
-    For text-scoring: alpha * MSE(teacher, student) + (1 - alpha) * MSE(gold, student).
-    """
-
-    alpha: Annotated[float, Field(ge=0, le=1)] = 0.9
-    temperature: Annotated[float, Field(gt=0, le=100, description="T above; 2 if absent. Scores have none.")] | None = (
-        None
-    )
+    sequence_length: (
+        Annotated[
+            int,
+            Field(
+                ge=8,
+                le=131072,
+                description="For causal-lm: tokens of the blocks that texts are cut into; at most 512 if absent.",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class Control(Model):
@@ -134,6 +103,8 @@ class Training(Model):
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.005
     seed: Annotated[int, Field(ge=0, le=2147483647)] = 0
     checkpoint_every_steps: Annotated[int, Field(ge=1, le=1000000)] = 500
+    nodes: Annotated[int, Field(ge=1, le=1000, description="Pods that train one model together.")] = 1
+    processes_per_node: Annotated[int, Field(ge=1, le=64, description="In each pod; one for each of its GPUs.")] = 1
     control: Control | None = None
 
 
@@ -236,24 +207,21 @@ ControllerName = Annotated[
 ]
 
 
-TASK_RULES = rules(
+# Of fields that name each other: on the spec, where both are in reach.
+SPEC_RULES = (
     (
-        "self.task == 'text-scoring' || !has(self.dataset.columns.query)",
-        "dataset.columns.query is for task text-scoring alone; remove it",
-        ".dataset.columns.query",
+        "!has(self.student.from) || self.teachers.exists(t, t.name == self.student.from.teacher)",
+        "student.from.teacher must be the name of one of teachers",
+        ".student.from.teacher",
     ),
-    (
-        "self.task != 'text-scoring' || !has(self.objective.temperature)",
-        "objective.temperature: scores have no temperature; remove it",
-        ".objective.temperature",
-    ),
+    *SCORING_RULES,
+    *IMAGE_RULES,
+    *CAUSAL_LM_RULES,
 )
 
 
 class DistillationJobSpec(Model):
     """The whole request. Immutable but for MUTABLE: another experiment is another job, with the same soft labels."""
-
-    model_config = ConfigDict(json_schema_extra=TASK_RULES)
 
     suspend: Annotated[
         bool, Field(description="Ends the running attempt and keeps its work; false goes on with the next attempt.")
@@ -285,7 +253,7 @@ class DistillationJobSpec(Model):
         list[Teacher],
         Field(min_length=1, max_length=1, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
     ]
-    student: Student = Student()
+    student: Annotated[Student, Field(json_schema_extra=STUDENT_RULES)] = Student(config=StudentConfig())
     dataset: Annotated[
         Dataset,
         Field(
@@ -301,25 +269,19 @@ class DistillationJobSpec(Model):
                     ".unlabelled",
                 ),
                 (
-                    "self.columns.text != self.columns.label",
-                    "columns.text and columns.label must differ; name the column with the gold labels",
-                    ".columns.label",
+                    "has(self.columns.prompt) == has(self.columns.response)",
+                    "columns.prompt and columns.response go together; name both columns or neither",
+                    ".columns",
+                ),
+                (
+                    "!has(self.columns.prompt) || self.columns.prompt != self.columns.response",
+                    "columns.prompt and columns.response must differ; name the column with the responses",
+                    ".columns.response",
                 ),
             )
         ),
     ]
-    soft_labels: Annotated[
-        SoftLabels,
-        Field(
-            json_schema_extra=rules(
-                (
-                    "self.parallelism <= self.shards",
-                    "parallelism must not exceed shards; lower it or add shards",
-                    ".parallelism",
-                )
-            )
-        ),
-    ] = SoftLabels()
+    soft_labels: Annotated[SoftLabels, Field(json_schema_extra=SOFT_LABEL_RULES)] = SoftLabels()
     objective: Objective = Objective()
     training: Training = Training()
     gate: GateSpec = GateSpec()

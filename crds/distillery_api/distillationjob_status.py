@@ -92,9 +92,11 @@ class Artifacts(Model):
     """What the run resolved and made, by content."""
 
     teacher_digest: Digest | None = None
+    student_model_digest: Digest | None = None
     labels_key: Digest | None = None
     student_key: Digest | None = None
     rows: Annotated[dict[Annotated[str, Field(max_length=32)], int], Field(max_length=8)] | None = None
+    label_bytes: int | None = None  # estimated, of rows that had no soft labels
     labelled_rows: int | None = None
     reused_rows: int | None = None
     student: Annotated[str, Field(max_length=1024)] | None = None

@@ -7,7 +7,7 @@ from pydantic import Field
 from .distillationjob import GateSpec, SecretRef
 from .pods import Resources, Toleration
 from .schema import CONDITION_LIST, Condition, Digest, LabelValue, Model, Name, QualifiedKey, rules
-from .tasks import TaskName
+from .tasks import ServedTask
 
 
 class Promotion(Model):
@@ -64,7 +64,7 @@ class Serving(Model):
 class DistilledModelSpec(Model):
     """A stable endpoint and the gate in front of it."""
 
-    task: TaskName
+    task: ServedTask
     promotion: Promotion = Promotion()
     serving: Annotated[
         Serving,

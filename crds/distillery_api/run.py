@@ -4,8 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from .distillationjob import Dataset, GateSpec, ModelSource, Objective, SoftLabels, Student, Training
+from .distillationjob import Dataset, GateSpec, Training
+from .objective import Objective
 from .schema import Digest, Model
+from .soft_labels import SoftLabels
+from .student import ModelSource, Student
 from .tasks import TaskName
 
 RUN_ANNOTATION = "distillery.dev/run"

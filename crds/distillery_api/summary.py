@@ -16,10 +16,12 @@ class PreflightResult(Model):
     """What preflight resolved."""
 
     teacher_digest: Digest
+    student_model_digest: Digest | None = None
     labels_key: Digest
     student_key: Digest
     rows: Annotated[dict[str, int], Field(max_length=8)]  # train, unlabelled, test
     missing_rows: Annotated[int, Field(ge=0)]  # distinct rows of train and unlabelled without soft labels
+    label_bytes: Annotated[int, Field(ge=0)]  # that their soft labels will take in storage, by those of the first rows
 
 
 class LabelResult(Model):

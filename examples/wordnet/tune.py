@@ -15,8 +15,10 @@ from typing import Any
 
 import torch
 import yaml
-from distillery_api.distillationjob import Columns, Control, Dataset, DistillationJobSpec, ModelSource, Objective
+from distillery_api.distillationjob import Columns, Control, Dataset, DistillationJobSpec
+from distillery_api.objective import Objective
 from distillery_api.run import JobRef, LabelRun, PreflightRun, TrainRun
+from distillery_api.student import ModelSource
 from distillery_storage import Prefix, open_prefix
 from distillery_worker.artifacts.records import ModelRecord, TrainRecord, fetch_model, read_record, student_prefix
 from distillery_worker.context import Context, usable_threads

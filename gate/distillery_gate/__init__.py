@@ -3,6 +3,7 @@
 from .decision import decide
 from .errors import GateError, GateInputError
 from .inputs import ErrorItems, EvaluationItems, Items
+from .paired_likelihood import LikelihoodItems
 from .policy import Gate
 from .verdict import Comparison, Criterion, Measurement, Outcome, Verdict
 
@@ -15,6 +16,7 @@ __all__ = [
     "GateError",
     "GateInputError",
     "Items",
+    "LikelihoodItems",
     "Measurement",
     "Outcome",
     "Verdict",

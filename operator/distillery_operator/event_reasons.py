@@ -3,10 +3,11 @@
 STEPS = frozenset({"LabelSkipped", "StageRepeated", "StageRetried", "Resumed", "Passed"})
 WRONG_INPUTS = frozenset(
     {
-        "MissingColumn", "InvalidScore", "UnknownLabel", "EmptyText", "EmptyTestSet", "EmptyTrainSet", "TestInTraining",
+        "MissingColumn", "InvalidScore", "UnknownLabel", "EmptyText", "ImageUnreadable", "EmptyTestSet",
+        "EmptyTrainSet", "TestInTraining",
         "DataUnreadable", "SourceNotFound", "AccessDenied", "StorageRefused", "DigestMismatch", "UnsafeFormat",
-        "ModelUnsupported", "WeightsCorrupt", "LabelsMissing", "ArtifactMismatch", "ExportMismatch", "GateInput",
-        "InvalidSpec", "ChildRefused", "NameTaken",
+        "ModelUnsupported", "TokenizerMismatch", "WeightsCorrupt", "LabelsMissing", "ArtifactMismatch",
+        "ExportMismatch", "GateInput", "InvalidSpec", "ChildRefused", "NameTaken",
     }
 )  # fmt: skip
 FAULTS = frozenset(

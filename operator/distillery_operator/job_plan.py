@@ -15,8 +15,9 @@ from .job_limits import gpus_used_up, memory_failure, metered
 from .job_pass import NOT_CREATED, Ended, JobView, Pass
 from .job_results import gate_failure, keep
 from .job_running import POD_PATIENCE, SUSPENDED, cannot_judge, deletion, running, waits_for_model
-from .names import ATTEMPT, BATCH_JOB, STAGE, stage_job
-from .plans import Create, Note, Plan, seconds_between
+from .names import ATTEMPT, BATCH_JOB, SERVICE, STAGE, stage_job
+from .plans import Apply, Create, Note, Plan, seconds_between
+from .pod_groups import pods_of, train_service, train_service_name
 from .resolve import resolve
 from .settings import Settings
 from .stage_manifests import build_run, build_stage_job
@@ -151,7 +152,8 @@ def start(state: Pass, stage: str, number: int | None = None) -> None:
     held, view = state.stages[stage], state.view
     number = number or held.attempt + 1
     name = stage_job(view.ref.name, view.ref.uid, stage, number)
-    refused = view.refused.get(name)
+    children = [name, train_service_name(view.ref)] if stage == "train" else [name]
+    refused = next((view.refused[child] for child in children if child in view.refused), None)
     if refused and refused.reason != NOT_CREATED:
         fail(state, stage, refused)
         return
@@ -161,6 +163,8 @@ def start(state: Pass, stage: str, number: int | None = None) -> None:
     run = build_run(stage, number, view.ref, view.spec, state.snapshot, state.made, state.incumbent())
     used = held.retries.infrastructure if held.retries else 0
     body = build_stage_job(run, view.spec, state.snapshot, state.settings, dict(view.owner), used)
+    if stage == "train" and view.spec.training.nodes > 1:
+        state.draft.actions.append(Apply(SERVICE, train_service(view.ref, dict(view.owner))))
     # The first attempt's name alone keeps it from being created twice.
     state.draft.jobs.append(Create(BATCH_JOB, body, repeats=number > 1))
     if refused:
@@ -233,7 +237,7 @@ def fail(state: Pass, stage: str, failure: Failure, attempt: Attempt | None = No
 
 def take_result(state: Pass, stage: str, attempt: Attempt) -> None:
     """Store what a finished stage says; without a readable word from every pod it runs again."""
-    expected = state.view.spec.soft_labels.shards if stage == "label" else 1
+    expected = pods_of(state.view.spec, stage)
     summaries = [attempt.results[i] for i in sorted(attempt.results) if attempt.results[i].stage == stage]
     if len(summaries) < expected:
         number = state.stages[stage].attempt

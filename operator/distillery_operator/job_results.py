@@ -15,8 +15,9 @@ def keep(state: Pass, stage: str, summaries: list[Summary], attempt: Attempt) ->
     if first.preflight:
         found = first.preflight
         update = {
-            "teacher_digest": found.teacher_digest, "labels_key": found.labels_key, "student_key": found.student_key,
-            "rows": {**found.rows, "missing": found.missing_rows},
+            "teacher_digest": found.teacher_digest, "student_model_digest": found.student_model_digest,
+            "labels_key": found.labels_key, "student_key": found.student_key,
+            "rows": {**found.rows, "missing": found.missing_rows}, "label_bytes": found.label_bytes,
         }  # fmt: skip
     elif first.label:
         shards = [summary.label for summary in summaries if summary.label]

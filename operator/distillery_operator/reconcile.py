@@ -197,8 +197,8 @@ class Reconciler:
             if held is None or leaving(held, parent):
                 raise error  # the name is free in a moment
             return self._learn(parent, name, name_taken(action.kind, name))
-        # A 403 is a quota or an admission policy; for a stage's Job that is a delay, which is told below.
-        if error.status in (400, 422) or (error.status == 403 and action.kind != BATCH_JOB):
+        # A 403 is a quota or an admission policy; for what a stage needs that is a delay, which is told below.
+        if error.status in (400, 422) or (error.status == 403 and parent["kind"] == MODEL.kind):
             message = f"Kubernetes refuses the {action.kind.kind}: {error.message}"[:1024]
             return self._learn(parent, name, Failure(reason="ChildRefused", message=message))
         if error.status:
@@ -214,7 +214,7 @@ class Reconciler:
     async def _tell_delay(self, parent: Object, action: Create | Apply, error: ApiError) -> None:
         """Say on the parent why its child is not written; what the pass found out before is stored as well."""
         child, name = action.kind.kind, action.body["metadata"]["name"]
-        kind, reason = (JOB, NOT_CREATED) if action.kind == BATCH_JOB else (MODEL, NOT_WRITTEN)
+        kind, reason = (MODEL, NOT_WRITTEN) if parent["kind"] == MODEL.kind else (JOB, NOT_CREATED)
         words = f"Kubernetes does not take {child} {name} now, it is tried again: {error.status} {error.message}"
         self._learn(parent, name, Failure(reason=reason, message=words[:1024]))
         plan = self._plan(kind, parent)

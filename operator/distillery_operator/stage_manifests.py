@@ -3,7 +3,7 @@
 from typing import Any
 
 from distillery_api.digests import canonical
-from distillery_api.distillationjob import DistillationJobSpec, ModelSource
+from distillery_api.distillationjob import DistillationJobSpec
 from distillery_api.distillationjob_status import Artifacts, Resolved
 from distillery_api.exits import OUT_OF_MEMORY, PERMANENT, STOPPED
 from distillery_api.pods import EvaluateStage
@@ -19,8 +19,10 @@ from distillery_api.run import (
     Run,
     TrainRun,
 )
+from distillery_api.student import ModelSource, Student
 
 from .names import ATTEMPT, JOB, QUEUE, QUEUE_PRIORITY, STAGE, owner_labels, stage_job
+from .pod_groups import first_node, indexed, train_service_name
 from .pod_manifests import (
     CONTAINER_SECURITY,
     POD_SECURITY,
@@ -44,7 +46,11 @@ def build_run(
         "soft_labels": spec.soft_labels,
         "teacher": ModelSource(uri=teacher.uri, digest=teacher.digest or made.teacher_digest),
     }  # fmt: skip
-    recipe: dict[str, Any] = {"student": spec.student, "objective": spec.objective, "training": spec.training}
+    recipe: dict[str, Any] = {
+        "student": pinned(spec.student, made),
+        "objective": spec.objective,
+        "training": spec.training,
+    }
     if stage == "preflight":
         return PreflightRun(**common, **recipe)
     keys: dict[str, Any] = {"labels_key": made.labels_key, "student_key": made.student_key}
@@ -61,6 +67,14 @@ def build_run(
     )  # fmt: skip
 
 
+def pinned(student: Student, made: Artifacts) -> Student:
+    """The student with the digest that preflight found for its given model."""
+    if student.model is None:
+        return student
+    source = ModelSource(uri=student.model.uri, digest=student.model.digest or made.student_model_digest)
+    return student.model_copy(update={"model": source})
+
+
 def build_stage_job(
     run: Run, spec: DistillationJobSpec, resolved: Resolved, settings: Settings, owner: dict[str, Any], crashes: int
 ) -> dict[str, Any]:
@@ -72,8 +86,10 @@ def build_stage_job(
         STAGE: run.stage,
         ATTEMPT: str(run.attempt),
     }
+    group = spec.training.nodes if run.stage == "train" else 1
     body: dict[str, Any] = {
-        "backoffLimit": max(0, stage.retries.infrastructure - crashes),
+        # Of a group, one pod that fails takes the others with it.
+        "backoffLimit": max(0, stage.retries.infrastructure * group - crashes),
         "podFailurePolicy": {
             "rules": [
                 # Eviction, preemption and drained nodes are not the stage's fault.
@@ -89,12 +105,7 @@ def build_stage_job(
             "spec": pod_spec(run, spec, resolved, settings),
         },
     }
-    if run.stage == "label":
-        body |= {
-            "completionMode": "Indexed",
-            "completions": spec.soft_labels.shards,
-            "parallelism": spec.soft_labels.parallelism,
-        }
+    body |= indexed(spec, run.stage)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -123,7 +134,8 @@ def pod_spec(run: Run, spec: DistillationJobSpec, resolved: Resolved, settings: 
     """The pod of a stage."""
     stage: EvaluateStage = getattr(spec.stages, run.stage)
     data = run.dataset
-    claims = claims_of(run.storage, run.teacher.uri, data.train, data.unlabelled, data.test)
+    given = spec.student.model.uri if spec.student.model else None
+    claims = claims_of(run.storage, run.teacher.uri, given, data.train, data.unlabelled, data.test)
     pod: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -146,6 +158,9 @@ def pod_spec(run: Run, spec: DistillationJobSpec, resolved: Resolved, settings: 
         ],
         "volumes": volumes(claims),
     }
+    if run.stage == "train" and spec.training.nodes > 1:
+        pod["subdomain"] = train_service_name(run.job)
+        pod["containers"][0]["env"].append({"name": "MASTER_ADDR", "value": first_node(run.job, run.attempt)})
     if spec.priority_class_name:
         pod["priorityClassName"] = spec.priority_class_name
     if stage.service_account_name:

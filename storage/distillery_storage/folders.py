@@ -91,7 +91,7 @@ def _parse(uri: str, data: bytes) -> ArtifactManifest:
     for path in manifest.files:
         if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
             raise StorageError(f"{uri}/{MANIFEST}: files: {path!r} must be a relative path without '..'")
-    for path in (manifest.model, manifest.preprocessing.tokenizer):
+    for path in (manifest.model, *manifest.preprocessing.files()):
         if path not in manifest.files:
             raise StorageError(f"{uri}/{MANIFEST}: files: {path!r} is used but has no digest")
     return manifest

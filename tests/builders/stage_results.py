@@ -32,7 +32,7 @@ def preflight(missing: int = 120) -> PreflightResult:
     """Preflight's result; `missing` rows have no soft labels."""
     return PreflightResult(
         teacher_digest=DIGESTS["teacher"], labels_key=DIGESTS["labels"], student_key=DIGESTS["student"],
-        rows={"train": 100, "unlabelled": 20, "test": 50}, missing_rows=missing,
+        rows={"train": 100, "unlabelled": 20, "test": 50}, missing_rows=missing, label_bytes=4 * missing,
     )  # fmt: skip
 
 

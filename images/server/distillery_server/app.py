@@ -3,11 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from distillery_engine import Text
+from distillery_engine import ImageUnreadable
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -29,8 +29,8 @@ from .state import State
 
 log = logging.getLogger(__name__)
 
-# Parses a body and gives its texts, and how a prediction becomes the answer.
-Exchange = tuple[Sequence[Text], Callable[[Prediction], dict[str, Any]]]
+# Parses a body and gives its inputs, and how a prediction becomes the answer.
+Exchange = tuple[list[Any], Callable[[Prediction], dict[str, Any]]]
 Parse = Callable[[dict[str, Any], Model], Exchange]
 
 
@@ -79,7 +79,7 @@ class Application:
             self._check_name(request)
             parsed = parse_infer(body, model.manifest, self._limits)
             name, version = self._state.run.model, self._state.version
-            return parsed.texts, lambda done: infer_response(parsed, name, version, model.labels, done.values)
+            return parsed.inputs, lambda done: infer_response(parsed, name, version, model.labels, done.values)
 
         return await self._answer(request, "infer", parse)
 
@@ -89,9 +89,9 @@ class Application:
         def parse(body: dict[str, Any], model: Model) -> Exchange:
             if not model.labels:
                 raise Refused(400, "this model gives scores; use POST /score")
-            parsed = parse_classify(body, len(model.labels), self._limits)
+            parsed = parse_classify(body, model.inputs, len(model.labels), self._limits)
             head = {"model": self._state.run.model, "version": self._state.version}
-            return parsed.texts, lambda done: {
+            return parsed.inputs, lambda done: {
                 **head,
                 "results": classify_results(done.values, model.labels, parsed.top_k),
             }
@@ -118,7 +118,7 @@ class Application:
         started = time.perf_counter()
         with self._metrics.in_flight.track_inprogress():
             try:
-                response, texts = await self._predict(request, parse)
+                response, inputs = await self._predict(request, parse)
             except QueueFull:
                 self._metrics.count(route, "rejected")
                 error = f"{self._limits.max_waiting} requests wait already; try again, or add replicas"
@@ -126,6 +126,9 @@ class Application:
             except ClientDisconnect:
                 self._metrics.count(route, "abandoned")
                 return Response(status_code=499)
+            except ImageUnreadable as error:
+                self._metrics.count(route, "invalid")
+                return JSONResponse({"error": f"image {error.index}, counted from 0, {error}; send another"}, 400)
             except Refused as error:
                 self._metrics.count(route, "unready" if error.status == 503 else "invalid")
                 return JSONResponse({"error": str(error)}, error.status)
@@ -133,22 +136,22 @@ class Application:
                 log.exception("prediction failed")
                 self._metrics.count(route, "error")
                 return JSONResponse({"error": "the server failed on this request; its log says why"}, 500)
-        self._metrics.answered(route, texts, time.perf_counter() - started)
+        self._metrics.answered(route, inputs, time.perf_counter() - started)
         return response
 
     async def _predict(self, request: Request, parse: Parse) -> tuple[Response, int]:
         model = self._model()
-        texts, render = parse(parse_object(await self._body(request)), model)
+        inputs, render = parse(parse_object(await self._body(request)), model)
         arrived = time.perf_counter()
         async with self._admission.slot():
             if await request.is_disconnected():  # its client gave up in the queue: leave the worker to others
                 raise ClientDisconnect
             queued = time.perf_counter() - arrived
-            done = await asyncio.get_running_loop().run_in_executor(self._executor, model.predict, texts)
+            done = await asyncio.get_running_loop().run_in_executor(self._executor, model.predict, inputs)
         self._metrics.queue.observe(queued)
         self._metrics.preprocess.observe(done.preprocess_seconds)
         self._metrics.infer.observe(done.infer_seconds)
-        return JSONResponse(render(done), headers={"Server-Timing": server_timing(queued, done)}), len(texts)
+        return JSONResponse(render(done), headers={"Server-Timing": server_timing(queued, done)}), len(inputs)
 
     async def _body(self, request: Request) -> bytes:
         limit = self._limits.max_body_bytes
@@ -158,7 +161,7 @@ class Application:
         async for chunk in request.stream():
             body += chunk
             if len(body) > limit:
-                raise Refused(413, f"the body is over {limit} bytes; send fewer or shorter texts in one request")
+                raise Refused(413, f"the body is over {limit} bytes; send fewer or smaller inputs in one request")
         return bytes(body)
 
     def _model(self) -> Model:
@@ -177,7 +180,7 @@ class Application:
 
 
 def server_timing(queued: float, done: Prediction) -> str:
-    """A Server-Timing header: milliseconds in the queue, in the tokenizer and in the model."""
+    """A Server-Timing header: milliseconds in the queue, in preprocessing and in the model."""
     parts = {"queue": queued, "preprocess": done.preprocess_seconds, "infer": done.infer_seconds}
     return ", ".join(f"{name};dur={seconds * 1000:.3f}" for name, seconds in parts.items())
 

@@ -1,4 +1,4 @@
-"""The friendly route: texts in, label names and scores out."""
+"""The friendly route: texts or images in, label names and scores out."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,28 +7,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import Refused
-from .fields import check_texts
+from .inputs import Inputs
 from .limits import Limits
-
-FIELDS = {"text", "texts", "top_k"}
 
 
 @dataclass(frozen=True)
 class ClassifyRequest:
-    """Texts to classify; with `top_k`, each result lists that many labels with their scores."""
+    """Inputs to classify; with `top_k`, each result lists that many labels with their scores."""
 
-    texts: list[str]
+    inputs: list[Any]
     top_k: int | None
 
 
-def parse_classify(body: dict[str, Any], labels: int, limits: Limits) -> ClassifyRequest:
-    """Read {"text": …} or {"texts": […]}, with an optional "top_k". Raises Refused."""
-    if unknown := sorted(set(body) - FIELDS):
-        raise Refused(400, f"{unknown[0]}: no such field; use text or texts, and top_k")
-    if ("text" in body) == ("texts" in body):
-        raise Refused(400, 'send either "text" (a string) or "texts" (a list of strings)')
-    texts = check_texts([body["text"]], "text", limits) if "text" in body else body["texts"]
-    return ClassifyRequest(check_texts(texts, "texts", limits), _top_k(body.get("top_k"), labels))
+def parse_classify(body: dict[str, Any], kind: Inputs, labels: int, limits: Limits) -> ClassifyRequest:
+    """Read {"text": …} or {"texts": […]}, or the same of images, with an optional "top_k". Raises Refused."""
+    one, many = kind.one, kind.many
+    if unknown := sorted(set(body) - {one, many, "top_k"}):
+        raise Refused(400, f"{unknown[0]}: no such field; use {one} or {many}, and top_k")
+    if (one in body) == (many in body):
+        raise Refused(400, f'send either "{one}" (a string) or "{many}" (a list of strings)')
+    inputs = kind.read([body[one]], one, limits) if one in body else kind.read(body[many], many, limits)
+    return ClassifyRequest(inputs, _top_k(body.get("top_k"), labels))
 
 
 def _top_k(value: Any, labels: int) -> int | None:
@@ -40,7 +39,7 @@ def _top_k(value: Any, labels: int) -> int | None:
 
 
 def classify_results(probabilities: NDArray[np.float32], labels: list[str], top_k: int | None) -> list[dict[str, Any]]:
-    """The best label of each text and its score; `scores` best first where `top_k` is set."""
+    """The best label of each input and its score; `scores` best first where `top_k` is set."""
     return [_result(row, labels, top_k) for row in probabilities]
 
 

@@ -9,7 +9,8 @@ class Limits:
 
     max_texts: int = 128  # in one request
     max_characters: int = 50_000  # in one text; the tokenizer reads all of them before it truncates
+    max_images: int = 32  # in one request
     max_body_bytes: int = 4 * 1024 * 1024
     max_waiting: int = 128  # requests that wait for a worker
-    rows_per_run: int = 16  # texts in one run of the model: more gains little on a CPU and costs memory
+    rows_per_run: int = 16  # texts or images in one run of the model: more gains little on a CPU and costs memory
     connection_seconds: float = 60.0  # age after which a connection is closed with its next response

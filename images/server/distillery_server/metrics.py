@@ -27,7 +27,7 @@ class Metrics:
             (*LABELS, "route", "outcome"),
             registry=self._registry,
         )
-        self._texts = Counter(f"{PREFIX}_texts", "Texts that were classified.", LABELS, registry=self._registry)
+        self._inputs = Counter(f"{PREFIX}_inputs", "Texts or images answered.", LABELS, registry=self._registry)
         self._duration = Histogram(
             f"{PREFIX}_request_duration_seconds",
             "From the first byte read to the answer, for requests that were answered with a prediction.",
@@ -36,7 +36,7 @@ class Metrics:
             registry=self._registry,
         )
         self.queue = self._histogram("queue_seconds", "Wait of a request for a worker.")
-        self.preprocess = self._histogram("preprocess_seconds", "Tokenization of a request's texts.")
+        self.preprocess = self._histogram("preprocess_seconds", "Tokenizing texts or decoding images.")
         self.infer = self._histogram("infer_seconds", "Runs of the model for a request.")
         self.in_flight = self._gauge("requests_in_flight", "Requests that are read, wait or run.")
         self._queue_depth = self._gauge("queue_requests", "Requests that wait for a worker.")
@@ -59,10 +59,10 @@ class Metrics:
         """Read the queue's depth whenever metrics are scraped."""
         self._queue_depth.set_function(depth)
 
-    def answered(self, route: str, texts: int, seconds: float) -> None:
+    def answered(self, route: str, inputs: int, seconds: float) -> None:
         """One request that got its prediction."""
         self._duration.labels(*self._values, route).observe(seconds)
-        self._texts.labels(*self._values).inc(texts)
+        self._inputs.labels(*self._values).inc(inputs)
         self.count(route, "ok")
 
     def count(self, route: str, outcome: str) -> None:

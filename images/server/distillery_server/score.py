@@ -1,10 +1,8 @@
 """The friendly route of a model that scores: texts in, one number each out."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from distillery_engine import Text
 from numpy.typing import NDArray
 
 from .errors import Refused
@@ -12,7 +10,7 @@ from .fields import check_texts
 from .limits import Limits
 
 
-def parse_score(body: dict[str, Any], takes_query: bool, limits: Limits) -> Sequence[Text]:
+def parse_score(body: dict[str, Any], takes_query: bool, limits: Limits) -> list[Any]:
     """Read {"text": …} or {"texts": […]}, with the "query" that they are scored against where the model takes one.
 
     Raises Refused.

@@ -1,11 +1,14 @@
 """Where models compute: the GPU that the stage asked for, else the CPU."""
 
+import os
+
 import torch
 
 
 def best_device() -> torch.device:
-    """The container's first CUDA device where Kubernetes gave it one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The container's CUDA device of this process, the first one for a process alone; the CPU where there is none."""
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    return torch.device("cuda", local) if torch.cuda.is_available() else torch.device("cpu")
 
 
 def device_of(model: torch.nn.Module) -> torch.device:

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from distillery_api.artifact import ArtifactManifest, Preprocessing, Provenance
+from distillery_api.artifact import ArtifactManifest, Provenance, TextPreprocessing
 from distillery_api.digests import canonical, digest_bytes, digest_files, digest_of
 from distillery_api.distillationjob import GateSpec
 
@@ -12,7 +12,7 @@ DIGEST = "sha256:" + "a" * 64
 
 def manifest(**changes: object) -> ArtifactManifest:
     fields: dict[str, object] = {
-        "labels": ["animal", "plant"], "preprocessing": Preprocessing(max_length=64), "parameters": 10, "files": {},
+        "labels": ["animal", "plant"], "preprocessing": TextPreprocessing(max_length=64), "parameters": 10, "files": {},
         "provenance": Provenance(teacher=DIGEST, labels_key=DIGEST, student_key=DIGEST, job_uid="u"),
     }  # fmt: skip
     return ArtifactManifest.model_validate(fields | changes)
@@ -55,7 +55,7 @@ def test_the_interface_of_an_artifact_stays_the_same_across_versions():
     [
         {"labels": ["plant", "animal"]},
         {"labels": ["animal", "plant", "food"]},
-        {"preprocessing": Preprocessing(max_length=128)},
+        {"preprocessing": TextPreprocessing(max_length=128)},
     ],
     ids=["label order", "labels", "length limit"],
 )

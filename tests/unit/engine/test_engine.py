@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from distillery_api.artifact import ArtifactManifest, File, Preprocessing, Provenance
+from distillery_api.artifact import ArtifactManifest, File, Provenance, TextPreprocessing
 from distillery_engine import ArtifactInvalid, TextModel, TextTokenizer
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
@@ -45,7 +45,7 @@ def test_a_folder_that_does_not_load_is_named(tokenizer_file: Path) -> None:
     file = File(sha256=DIGEST, size=1)
     manifest = ArtifactManifest(
         labels=["x", "y"],
-        preprocessing=Preprocessing(max_length=4),
+        preprocessing=TextPreprocessing(max_length=4),
         parameters=1,
         files={"model.onnx": file},
         provenance=Provenance(teacher=DIGEST, labels_key=DIGEST, student_key=DIGEST, job_uid="u"),

@@ -10,7 +10,7 @@ from distillery_api.summary import Summary
 from distillery_operator.job_pass import Words
 from distillery_operator.job_plan import plan_job
 from distillery_operator.names import BATCH_JOB, JOB, MODEL, POD, STAGE
-from distillery_operator.plans import Create, Delete, Plan
+from distillery_operator.plans import Apply, Create, Delete, Plan
 from distillery_operator.settings import Settings
 from distillery_operator.store import Store
 from distillery_operator.views import job_view
@@ -33,6 +33,7 @@ class JobWorld:
         self.notes: list[str] = []
         self.refused: dict[str, Failure] = {}
         self.words = Words()
+        self.applied: dict[str, dict[str, Any]] = {}  # what is not created once, by name
         self.remembered: str | None = None  # the newest Job that the operator's process has seen come into being
         self.job = {
             "apiVersion": JOB.api_version, "kind": "DistillationJob", "spec": job_spec(**changes),
@@ -78,8 +79,11 @@ class JobWorld:
         self.clock += 1
         plan = self.plan()
         for action in plan.actions:
-            assert isinstance(action, Delete), action
-            self.leave(action.name)
+            if isinstance(action, Apply):
+                self.applied[action.body["metadata"]["name"]] = action.body
+            else:
+                assert isinstance(action, Delete), action
+                self.leave(action.name)
         if dies != "before the status":
             self.put(JOB, {**self.job, "status": plan.status})
             self.notes += [note.reason for note in plan.notes]

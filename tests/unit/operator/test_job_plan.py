@@ -6,13 +6,14 @@ import pytest
 from distillery_api.exits import OUT_OF_MEMORY, PERMANENT, STOPPED
 from distillery_api.run import RUN, RUN_ANNOTATION
 from distillery_api.schema import Failure
-from distillery_api.summary import LabelResult
+from distillery_api.student import ModelSource
+from distillery_api.summary import LabelResult, Summary
 from distillery_operator.job_plan import LOST_LIMIT
 from distillery_operator.names import BATCH_JOB, JOB
 from distillery_operator.settings import Settings
 from distillery_operator.views import offers_to
 from job_world import JobWorld
-from stage_results import DIGESTS, criterion, preflight
+from stage_results import DIGESTS, RESULTS, criterion, preflight
 
 ALL = ["small-12345678-preflight-1", "small-12345678-label-1", "small-12345678-train-1",
        "small-12345678-compress-1", "small-12345678-evaluate-1"]  # fmt: skip
@@ -344,6 +345,53 @@ def test_claims_named_by_uris_are_mounted_once():
     claims = [v["persistentVolumeClaim"]["claimName"] for v in pod["volumes"] if "persistentVolumeClaim" in v]
     assert claims == ["data", "held-out"]
     assert {m["mountPath"] for m in pod["containers"][0]["volumeMounts"]} >= {"/mnt/pvc/data", "/mnt/pvc/held-out"}
+
+
+def test_a_given_student_is_mounted_and_pinned_by_what_preflight_found():
+    world = JobWorld(student={"model": {"uri": "pvc://models/small"}})
+    world.settle()
+    world.succeed(preflight=preflight().model_copy(update={"student_model_digest": DIGESTS["artifact"]}))
+    to_stage(world, "train")
+    assert run_of(world).student.model == ModelSource(uri="pvc://models/small", digest=DIGESTS["artifact"])
+    mounts = world.current()["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
+    assert "/mnt/pvc/models" in {mount["mountPath"] for mount in mounts}
+
+
+def test_nodes_of_a_training_are_an_indexed_job_whose_pods_meet_at_the_first():
+    world = to_stage(JobWorld(training={"nodes": 3}), "train")
+    job = world.current()
+    assert [job["spec"][name] for name in ("completionMode", "completions", "parallelism")] == ["Indexed", 3, 3]
+    pod = job["spec"]["template"]["spec"]
+    service = world.applied[pod["subdomain"]]
+    assert (service["spec"]["clusterIP"], service["spec"]["publishNotReadyAddresses"]) == ("None", True)
+    assert service["spec"]["selector"].items() <= job["spec"]["template"]["metadata"]["labels"].items()
+    assert service["metadata"]["ownerReferences"] == job["metadata"]["ownerReferences"]
+    first = f"{job['metadata']['name']}-0.{service['metadata']['name']}"
+    assert {"name": "MASTER_ADDR", "value": first} in pod["containers"][0]["env"]
+
+
+def test_a_training_is_done_when_every_node_has_said_so():
+    world = to_stage(JobWorld(training={"nodes": 2}), "train")
+    world.end_pod(Summary(stage="train", train=RESULTS["train"]).message(), index=0)
+    world.end_job("Complete")
+    world.settle()
+    assert world.current()["metadata"]["name"].endswith("train-2")
+    world.succeed()
+    assert world.stage("train")["state"] == "Done"
+
+
+def test_one_node_has_no_service_and_fails_as_often_as_it_may():
+    alone, three = (to_stage(JobWorld(training={"nodes": nodes}), "train") for nodes in (1, 3))
+    assert not alone.applied
+    assert "subdomain" not in alone.current()["spec"]["template"]["spec"]
+    assert (alone.current()["spec"]["backoffLimit"], three.current()["spec"]["backoffLimit"]) == (3, 9)
+
+
+def test_a_service_that_kubernetes_refuses_fails_the_training():
+    world = JobWorld(training={"nodes": 2})
+    world.refused["small-12345678-train"] = Failure(reason="ChildRefused", message="Kubernetes refuses the Service: no")
+    to_stage(world, "label").succeed()
+    assert world.stage("train")["message"] == "Kubernetes refuses the Service: no"
 
 
 def test_a_wrong_input_fails_the_job_at_once_and_a_pod_that_was_taken_away_costs_no_retry():

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from distillery_api.summary import Summary
 from distillery_operator.cluster import ApiError
 from distillery_operator.model_plan import RETRY_REFUSED
 from distillery_operator.names import BATCH_JOB, DEPLOYMENT, EVENT, JOB, MODEL, SERVICE, Kind
@@ -11,7 +12,9 @@ from distillery_operator.reconcile import Reconciler
 from distillery_operator.store import Object, key_of
 from job_world import NAMESPACE, SETTINGS, JobWorld
 from model_world import ModelWorld
+from stage_results import RESULTS
 from test_confirmation import Recorded
+from test_job_plan import to_stage
 
 ITEM = (MODEL, NAMESPACE, "served")
 FORBIDDEN = ApiError(403, "Forbidden", 'deployments.apps "served-1" is forbidden: exceeded quota: small')
@@ -178,3 +181,28 @@ async def test_a_job_whose_child_is_refused_for_good_after_a_delay_fails():
     assert await reconciler.reconcile(item) == 0.0
     await reconciler.reconcile(item)
     assert world.condition("Stalled")[:2] == ("True", "ChildRefused")
+
+
+class WithoutServices(Turning):
+    """Takes every Job, and no Service for now."""
+
+    async def create(self, kind: Kind, body: Object) -> Object:
+        return await Recorded.create(self, kind, body)
+
+    async def apply(self, kind: Kind, body: Object) -> Object:
+        raise ApiError(403, "Forbidden", "exceeded quota: services")
+
+
+async def test_a_training_whose_service_is_kept_out_by_a_quota_waits_and_says_so():
+    world = JobWorld(training={"nodes": 2})
+    to_stage(world, "label")
+    world.end_pod(Summary(stage="label", label=RESULTS["label"]).message())
+    world.end_job("Complete")
+    cluster = WithoutServices(world)
+    reconciler = Reconciler(cluster, world.store, SETTINGS, lambda kind, obj: None)
+    for _ in range(2):
+        with pytest.raises(ApiError, match="exceeded quota"):
+            await reconciler.reconcile((JOB, NAMESPACE, "small"))
+    assert world.condition("Ready")[1] == "JobNotCreated"
+    assert "Service small-12345678-train" in world.condition("Ready")[2]
+    assert ("create", BATCH_JOB.kind) not in cluster.calls

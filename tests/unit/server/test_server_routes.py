@@ -284,7 +284,7 @@ async def test_metrics_count_requests_and_split_their_time(client: httpx.AsyncCl
     requests = f"distillery_server_requests_total{{{common}"
     assert line(text, f'{requests},outcome="ok",route="classify"').endswith(" 1.0")
     assert line(text, f'{requests},outcome="invalid",route="infer"').endswith(" 1.0")
-    assert line(text, "distillery_server_texts_total{").endswith(" 2.0")
+    assert line(text, "distillery_server_inputs_total{").endswith(" 2.0")
     for name in ("queue", "preprocess", "infer"):
         assert line(text, f"distillery_server_{name}_seconds_count{{").endswith(" 1.0")
     assert line(text, "distillery_server_requests_in_flight{").endswith(" 0.0")

@@ -5,6 +5,7 @@ from pathlib import Path
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import micro
+import micro_language
 import pytest
 import torch
 import transformers
@@ -29,6 +30,16 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("source")
     micro.write_data(folder)
     micro.write_teacher(folder / "teacher")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def language_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """train, test, pairs and test-pairs.parquet and teacher/ of a language model; read only."""
+    folder = tmp_path_factory.mktemp("language")
+    micro_language.write_data(folder)
+    micro_language.write_pairs(folder)
+    micro_language.write_teacher(folder / "teacher")
     return folder
 
 

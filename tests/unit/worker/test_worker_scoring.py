@@ -12,12 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from distillery_api.distillationjob import Columns, Objective
+from distillery_api.distillationjob import Columns
+from distillery_api.objective import Objective
 from distillery_engine import TextModel
 from distillery_storage import fetch_artifact
 from distillery_worker.context import Context
 from distillery_worker.data.text import load_texts, row_key
 from distillery_worker.errors import InputRefused
+from distillery_worker.losses.objective import objective, row_weights
 from distillery_worker.stages.compress import compress
 from distillery_worker.stages.evaluate import evaluate
 from distillery_worker.stages.label import label
@@ -27,6 +29,7 @@ from distillery_worker.tasks.scoring import Scoring, read_scoring
 
 TRAINING = micro.TRAINING | {"epochs": 12, "learningRate": 0.02, "control": {"learningRate": 0.01}}
 HEAD = Scoring()
+SOFT = torch.tensor([True, True])
 
 
 @pytest.fixture(scope="session")
@@ -117,12 +120,13 @@ def test_scores_of_a_csv_file_are_text() -> None:
     assert HEAD.gold(["1", "-2.5"], "train", "label").tolist() == [1, -2.5]
 
 
-def test_each_term_of_the_loss_is_the_mean_over_its_own_rows() -> None:
+def test_the_losses_are_squared_errors_and_rows_without_gold_have_none() -> None:
     student, teacher = torch.tensor([[1.0], [4.0]]), torch.tensor([[2.0], [2.0]])
     gold = torch.tensor([3.0, math.nan])
-    expected = 0.7 * (1 + 4) / 2 + 0.3 * 4
-    assert HEAD.loss(student, teacher, gold, Objective(alpha=0.7)).item() == pytest.approx(expected)
-    assert HEAD.loss(student, teacher, torch.full((2,), math.nan), Objective(alpha=0.0)).item() == 0
+    losses, weights = HEAD.losses(student, teacher, gold, Objective()), row_weights(SOFT, HEAD.has_gold(gold))
+    assert objective(losses, weights, 0.7).item() == pytest.approx(0.7 * (1 + 4) / 2 + 0.3 * 4)
+    nothing = row_weights(SOFT, HEAD.has_gold(torch.full((2,), math.nan)))
+    assert objective(losses, nothing, 0.0).item() == 0
 
 
 def test_the_best_score_has_the_smallest_error() -> None:

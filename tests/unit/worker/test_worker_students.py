@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from distillery_api.distillationjob import StudentConfig
+from distillery_api.student import StudentConfig
 from distillery_worker.errors import InputRefused
-from distillery_worker.students.bert import EMBEDDING_STD, build_student, check_student, load_student, project
+from distillery_worker.students.bert import EMBEDDING_STD, build_student, check_width, load_student, project
 from distillery_worker.tasks.classification import Classification
 
 HEAD = Classification(["a", "b"])
@@ -56,4 +56,4 @@ def test_random_embeddings_leave_the_teacher_out() -> None:
 
 def test_a_student_wider_than_its_teacher_is_refused() -> None:
     with pytest.raises(InputRefused, match="embeddings: Random"):
-        check_student(CONFIG, teacher_hidden=4)
+        check_width(CONFIG, teacher_hidden=4)

@@ -8,8 +8,11 @@ from distillery_engine import TextTokenizer
 from distillery_storage import open_prefix
 from distillery_worker.data.files import Rows
 from distillery_worker.data.text import row_key
+from distillery_worker.data.views import Views
 from distillery_worker.errors import InputRefused
-from distillery_worker.labels.store import LabelStore
+from distillery_worker.labels.codecs import LogitsCodec
+from distillery_worker.labels.segments import RowLabels
+from distillery_worker.labels.store import LabelSet, LabelStore
 from distillery_worker.losses.objective import NO_GOLD
 from distillery_worker.tasks.classification import Classification
 from distillery_worker.training.examples import collect, epoch_batches, validation_keys
@@ -45,10 +48,12 @@ def tokenizer(source: Path) -> TextTokenizer:
 
 @pytest.fixture
 def store(tmp_path: Path) -> LabelStore:
-    store = LabelStore.at(open_prefix(f"file://{tmp_path}"), "sha256:" + "0" * 64)
+    codec = LogitsCodec(alignment="one position per row", vocabulary=2)
+    digest = "sha256:" + "0" * 64
+    store = LabelStore.at(open_prefix(f"file://{tmp_path}"), LabelSet(codec=codec, teacher=digest, tokenizer=digest))
     texts = ["a cat", "a dog", "the owl", "the cat"]
-    numbers = np.arange(4, dtype=np.float32)
-    store.append([row_key(text) for text in texts], np.stack([numbers, -numbers], axis=1), 0, "job")
+    rows: list[RowLabels] = [{"logits": np.array([[number, -number]], dtype=np.float32)} for number in range(4)]
+    store.append([row_key(text) for text in texts], rows, 0, "job")
     return store
 
 
@@ -56,23 +61,25 @@ def test_equal_texts_stay_together_and_an_unlabelled_copy_adds_nothing(
     store: LabelStore, tokenizer: TextTokenizer
 ) -> None:
     gold = rows(["a cat", "a dog", "a cat", "a dog"], [0, 1, 0, 1])
-    split = collect(gold, rows(["the owl", "a dog", "the cat", "the owl"], None), tokenizer, HEAD, store, seed=0)
+    split = collect(
+        gold, rows(["the owl", "a dog", "the cat", "the owl"], None), tokenizer, HEAD, store, Views(), seed=0
+    )
     held = {tuple(row) for row in split.validation.rows}
     assert len(held) == 1
     assert len(split.validation) == 2
     assert not held & {tuple(row) for row in split.learn.rows}
     assert (split.learn.gold == NO_GOLD).sum() == 2
-    assert len(split.gold_only(HEAD).learn) == 2
+    assert len(split.learn.with_gold(HEAD)) == 2
 
 
 def test_each_row_carries_its_own_soft_labels(store: LabelStore, tokenizer: TextTokenizer) -> None:
     gold = rows(["a cat", "a dog"], [0, 1])
-    split = collect(gold, rows(["the cat", "the owl"], None), tokenizer, HEAD, store, seed=0)
+    split = collect(gold, rows(["the cat", "the owl"], None), tokenizer, HEAD, store, Views(), seed=0)
     unlabelled = split.learn.gold == NO_GOLD
     assert split.learn.teacher[unlabelled][:, 0].tolist() == [3.0, 2.0]
 
 
 def test_rows_without_soft_labels_stop_the_training(store: LabelStore, tokenizer: TextTokenizer) -> None:
     with pytest.raises(InputRefused, match="1 of 3 rows") as caught:
-        collect(rows(["a cat", "a dog", "no owl"], [0, 1, 1]), None, tokenizer, HEAD, store, seed=0)
+        collect(rows(["a cat", "a dog", "no owl"], [0, 1, 1]), None, tokenizer, HEAD, store, Views(), seed=0)
     assert caught.value.reason == "LabelsMissing"

@@ -23,6 +23,8 @@ class ModelRecord(Model):
     best_step: int
     rows: int  # it learned from
     passes: float  # over those rows
+    micro_batch: int  # rows that went through the model at once; halved where they did not fit into memory
+    initial_weights: Digest
     cpu_seconds: float
     validation_score: float  # the task's metric; errors and losses are negated, so that higher is better
 

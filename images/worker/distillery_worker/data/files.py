@@ -2,11 +2,12 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from distillery_storage import download_uri
@@ -23,9 +24,21 @@ class Rows:
     gold: NDArray[Any] | None
     digest: str
     keys: list[str]  # one per row; equal inputs have equal keys
+    groups: list[str] | None = None  # one per row; rows of a group stay on one side of every split
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    def take(self, indices: Sequence[int]) -> "Rows":
+        """The rows at these indices, as far as there are any; the digest stays that of the file."""
+        chosen = [index for index in indices if index < len(self)]
+        return replace(
+            self,
+            inputs=[self.inputs[index] for index in chosen],
+            gold=None if self.gold is None else self.gold[np.array(chosen, dtype=np.int64)],
+            keys=[self.keys[index] for index in chosen],
+            groups=self.groups and [self.groups[index] for index in chosen],
+        )
 
 
 ReadGold = Callable[[list[Any], str, str], NDArray[Any]]  # values, field, column

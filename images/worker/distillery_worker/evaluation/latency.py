@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from distillery_engine import TextModel
+
+from ..tasks.task import Engine
 
 ITEMS = 200
 WARM_UP = 20
 
 
-def measure(engine: TextModel, inputs: Sequence[Any]) -> tuple[float, float]:
+def measure(engine: Engine, inputs: Sequence[Any]) -> tuple[float, float]:
     """p50 and p99 in milliseconds over the first ITEMS inputs."""
     chosen = inputs[:ITEMS]
     for row in chosen[:WARM_UP]:

@@ -1,41 +1,35 @@
 """The training objective. Alpha has one direction, and this is the one place that fixes it."""
 
+from typing import NamedTuple
+
 from torch import Tensor
-from torch.nn import functional
 
 NO_GOLD = -100  # torch's own "ignore this row" label
 
 
-def objective(student: Tensor, teacher: Tensor, gold: Tensor, alpha: float, temperature: float) -> Tensor:
-    """alpha * T^2 * KL(teacher || student) + (1 - alpha) * CE(gold).
+class RowLosses(NamedTuple):
+    """Both terms of the objective: [rows] each. Where a row has no gold value, what `gold` holds does not count."""
 
-    Each term is the mean over its own rows: the first over all, the second over those with a gold label.
-    student, teacher: logits [rows, labels]; gold: label ids [rows], NO_GOLD where there is none.
-    """
-    loss = student.new_zeros(())
-    if alpha > 0:
-        loss = loss + alpha * soft_loss(student, teacher, temperature)
-    if alpha < 1 and bool((gold != NO_GOLD).any()):
-        loss = loss + (1 - alpha) * functional.cross_entropy(student, gold, ignore_index=NO_GOLD)
-    return loss
+    soft: Tensor  # to the teacher, with its T^2
+    gold: Tensor
 
 
-def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """T^2 * KL(teacher || student) at temperature T, mean over rows; T^2 keeps the gradient's size independent of T."""
-    target = functional.log_softmax(teacher / temperature, dim=-1)
-    answer = functional.log_softmax(student / temperature, dim=-1)
-    return temperature**2 * functional.kl_div(answer, target, log_target=True, reduction="batchmean")
+class RowWeights(NamedTuple):
+    """What each row of a batch counts in each term: [rows]; they sum to 1, or to 0 where no row has the term."""
+
+    soft: Tensor
+    gold: Tensor
+
+    def take(self, rows: Tensor) -> "RowWeights":
+        """Those of some rows: losses of a batch's parts add up to the loss of the batch."""
+        return RowWeights(self.soft[rows], self.gold[rows])
 
 
-def score_objective(student: Tensor, teacher: Tensor, gold: Tensor, alpha: float) -> Tensor:
-    """alpha * MSE(teacher, student) + (1 - alpha) * MSE(gold, student).
+def row_weights(has_soft: Tensor, has_gold: Tensor) -> RowWeights:
+    """Each term is the mean over its own rows. has_soft, has_gold: bool [rows]"""
+    return RowWeights(*(has.float() / has.sum().clamp(min=1) for has in (has_soft, has_gold)))
 
-    Each term is the mean over its own rows. student, teacher: [rows]; gold: [rows], NaN where there is none.
-    """
-    loss = student.new_zeros(())
-    if alpha > 0:
-        loss = loss + alpha * functional.mse_loss(student, teacher)
-    known = ~gold.isnan()
-    if alpha < 1 and bool(known.any()):
-        loss = loss + (1 - alpha) * functional.mse_loss(student[known], gold[known])
-    return loss
+
+def objective(losses: RowLosses, weights: RowWeights, alpha: float) -> Tensor:
+    """alpha * T^2 * divergence from the teacher + (1 - alpha) * loss to gold, a scalar."""
+    return alpha * (losses.soft * weights.soft).sum() + (1 - alpha) * (losses.gold * weights.gold).sum()

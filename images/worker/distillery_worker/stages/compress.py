@@ -1,6 +1,5 @@
 """compress: export the student to the artifact that serves, check its outputs against torch, publish it."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,6 @@ from distillery_api.artifact import MANIFEST, ArtifactManifest, File, Provenance
 from distillery_api.digests import canonical, digest_bytes
 from distillery_api.run import CompressRun
 from distillery_api.summary import CompressResult
-from distillery_engine import TextModel
 from distillery_storage import NotFound, Prefix, fetch_artifact, open_prefix, publish_folder
 from distillery_storage.folders import file_digest
 from transformers import PreTrainedModel
@@ -18,9 +16,9 @@ from ..artifacts.records import TrainRecord, fetch_model, read_record, student_p
 from ..context import Context
 from ..errors import InputRefused
 from ..tasks.registry import TASKS
-from ..teachers.local import TOKENIZER, predict
+from ..tasks.task import Engine, Task
+from ..teachers.teacher import Encoder
 
-FORMAT = "onnx-fp32"
 CHECK_ROWS = 256
 TOLERANCE = 1e-4  # largest difference of an output
 
@@ -33,10 +31,11 @@ def compress(run: CompressRun, context: Context) -> CompressResult:
     task = TASKS[run.task]
     model = task.load_student(fetch_model(student, record.student, context.folder("student")))
     context.progress.advance()
-    target, folder = student.child(FORMAT), context.folder(FORMAT)
+    target, folder = student.child(task.format), context.folder(task.format)
     manifest = fetch_published(target, folder) or export(model, record, run, context.folder("student"), folder)
     context.progress.advance()
-    difference = check_outputs(model, task.engine(folder, manifest, context.threads), check_rows(run, context))
+    engine = task.engine(folder, manifest, context.threads)
+    difference = check_outputs(task, model, engine, check_rows(run, context, engine.encoder))
     digest = publish_folder(folder, target, (folder / MANIFEST).read_bytes())
     context.progress.advance()
     return CompressResult(
@@ -65,12 +64,13 @@ def fetch_published(target: Prefix, folder: Path) -> ArtifactManifest | None:
 def export(
     model: PreTrainedModel, record: TrainRecord, run: CompressRun, student: Path, folder: Path
 ) -> ArtifactManifest:
-    """Write model.onnx, tokenizer.json and manifest.json into the folder."""
-    TASKS[run.task].export(model, folder / "model.onnx")
-    shutil.copy(student / TOKENIZER, folder / record.preprocessing.tokenizer)
-    names = ("model.onnx", record.preprocessing.tokenizer)
+    """Write what the engine loads, and manifest.json, into the folder."""
+    task = TASKS[run.task]
+    names = task.export(model, student, record.preprocessing, folder)
     manifest = ArtifactManifest(
         task=run.task,
+        format=task.format,
+        model=names[0],
         labels=record.labels,
         preprocessing=record.preprocessing,
         parameters=record.student.parameters,
@@ -83,22 +83,23 @@ def export(
     return manifest
 
 
-def check_rows(run: CompressRun, context: Context) -> list[Any]:
+def check_rows(run: CompressRun, context: Context, encoder: Encoder) -> list[Any]:
     """Real rows to compare on."""
-    rows = TASKS[run.task].load_rows(run.dataset.train, "train", run.dataset.columns, None, context.folder("data"))
-    return rows.inputs[:CHECK_ROWS]
+    task, folder = TASKS[run.task], context.folder("data")
+    rows = task.load_rows(run.dataset.train, "train", run.dataset.columns, None, folder).take(range(CHECK_ROWS))
+    return task.units(rows, encoder).inputs[:CHECK_ROWS]
 
 
-def check_outputs(model: PreTrainedModel, engine: TextModel, rows: list[Any]) -> float:
-    """The largest difference between an ONNX and a torch output, in one batch and row by row."""
+def check_outputs(task: Task[Any], model: PreTrainedModel, engine: Engine, rows: list[Any]) -> float:
+    """The largest difference between the artifact's and the trained model's outputs, in one batch and row by row."""
     batch = engine.encoder.collate(engine.encoder.encode(rows))
-    expected = predict(model, batch)
+    expected = task.predict(model, batch)
     alone = np.concatenate([engine.outputs([row]) for row in rows])
     difference = float(max(np.abs(engine.run(batch) - expected).max(), np.abs(alone - expected).max()))
     if not difference <= TOLERANCE:  # NaN too
         raise InputRefused(
             "ExportMismatch",
-            f"the ONNX student's outputs differ from torch's by {difference:.2e} on {len(rows)} rows, more than"
-            f" {TOLERANCE:g}; report this with student.config, or use another student",
+            f"the artifact's outputs differ from the trained student's by {difference:.2e} on {len(rows)} rows, more"
+            f" than {TOLERANCE:g}; report this with the job's student, or use another student",
         )
     return difference

@@ -1,10 +1,9 @@
 """evaluate: teacher, incumbent, student and control on the same held-out rows, then the gate's decision."""
 
 import io
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,10 +11,8 @@ from distillery_api.artifact import ArtifactManifest
 from distillery_api.digests import digest_bytes, digest_files
 from distillery_api.distillationjob_status import Measured, VerdictStatus
 from distillery_api.run import ArtifactRef, EvaluateRun
-from distillery_engine import TextModel
 from distillery_gate import Verdict
 from distillery_storage import NotFound, Prefix, fetch_artifact, open_prefix
-from transformers import PreTrainedModel
 
 from ..artifacts.records import TrainRecord, fetch_model, student_prefix
 from ..context import Context
@@ -27,7 +24,7 @@ from ..students.bert import count_parameters
 from ..tasks.head import Answer, Head
 from ..tasks.registry import TASKS
 from ..tasks.task import Task
-from ..teachers.local import TOKENIZER, LocalTeacher, predict
+from ..teachers.local import LocalTeacher
 from ..teachers.teacher import outputs_of
 from .compress import published_record
 
@@ -51,7 +48,7 @@ class Evaluation:
 
     run: EvaluateRun
     context: Context
-    task: Task
+    task: Task[Any]
     head: Head
     test: Rows
     models: dict[str, Candidate] = field(default_factory=dict)
@@ -78,10 +75,11 @@ def evaluate(run: EvaluateRun, context: Context) -> VerdictStatus:
         return published
     record = published_record(student_prefix(storage, run.student_key))
     manifest = fetch_artifact(run.artifact.uri, run.artifact.digest, context.folder("artifact"))
-    teacher = task.fetch_teacher(run.teacher, context.folder("teacher"))
+    teacher = task.fetch_teacher(run, context.folder("teacher"))
     check_origin(run, manifest, teacher)
     head = task.head_of(manifest.labels)
-    test = task.load_rows(run.dataset.test, "test", run.dataset.columns, head, context.folder("data"))
+    rows = task.load_rows(run.dataset.test, "test", run.dataset.columns, head, context.folder("data"))
+    test = task.units(rows, task.encoder(context.folder("artifact"), manifest.preprocessing))
     evaluation = Evaluation(run, context, task, head, test)
     count = 2 + bool(record.control) + bool(run.incumbent)
     context.progress.start(len(test) * count, "answers")
@@ -115,7 +113,8 @@ def check_origin(run: EvaluateRun, manifest: ArtifactManifest, teacher: LocalTea
 def score_teacher(evaluation: Evaluation, manifest: ArtifactManifest, teacher: LocalTeacher) -> None:
     """The teacher in torch; its latency in the student's engine."""
     outputs = teacher.answers(evaluation.test.inputs, evaluation.answered)
-    engine = in_engine(evaluation, teacher.model, teacher.path, manifest, "teacher-onnx")
+    scratch = evaluation.context.folder("teacher-in-engine")
+    engine = evaluation.task.in_engine(teacher.model, teacher.path, manifest, scratch)
     latency = measure(engine, evaluation.test.inputs)
     parameters = count_parameters(teacher.model)
     evaluation.models["teacher"] = Candidate(teacher.head.answers(outputs), teacher.digest, parameters, *latency)
@@ -127,23 +126,13 @@ def score_control(evaluation: Evaluation, manifest: ArtifactManifest, record: Tr
         return
     folder = fetch_model(student, record.control, evaluation.context.folder("control"))
     model, head = evaluation.task.load_student(folder), evaluation.task.head_of(record.labels)
-    encoder = evaluation.task.encoder(folder, record.preprocessing)
-    outputs = outputs_of(
-        lambda batch: predict(model, batch), encoder, evaluation.test.inputs, head.outputs, evaluation.answered
-    )
-    latency = measure(in_engine(evaluation, model, folder, manifest, "control-onnx"), evaluation.test.inputs)
+    task, test = evaluation.task, evaluation.test.inputs
+    encoder = task.encoder(folder, record.preprocessing)
+    outputs = outputs_of(lambda batch: task.predict(model, batch), encoder, test, head.outputs, evaluation.answered)
+    scratch = evaluation.context.folder("control-in-engine")
+    latency = measure(task.in_engine(model, folder, manifest, scratch), test)
     digest = digest_files(record.control.files)
     evaluation.models["control"] = Candidate(head.answers(outputs), digest, record.control.parameters, *latency)
-
-
-def in_engine(
-    evaluation: Evaluation, model: PreTrainedModel, source: Path, student: ArtifactManifest, name: str
-) -> TextModel:
-    """Another model as ONNX in a scratch folder, to be timed as the student is: same engine and limits, one thread."""
-    folder = evaluation.context.folder(name)
-    evaluation.task.export(model, folder / student.model)
-    shutil.copy(source / TOKENIZER, folder / student.preprocessing.tokenizer)
-    return evaluation.task.engine(folder, student, threads=1)
 
 
 def score_incumbent(evaluation: Evaluation, incumbent: ArtifactRef | None) -> None:
@@ -157,13 +146,7 @@ def score_incumbent(evaluation: Evaluation, incumbent: ArtifactRef | None) -> No
 def judge(evaluation: Evaluation) -> Verdict:
     """The gate's decision. Raises InputRefused (GateInput)."""
     answers = {name: model.answers for name, model in evaluation.models.items()}
-    return evaluation.head.judge(gold_answers(evaluation), answers, evaluation.run.gate)
-
-
-def gold_answers(evaluation: Evaluation) -> list[Answer]:
-    """Gold answers of the held-out rows."""
-    assert evaluation.test.gold is not None  # noqa: S101 - read with its head
-    return evaluation.head.gold_answers(evaluation.test.gold)
+    return evaluation.head.judge(evaluation.test, answers, evaluation.run.gate)
 
 
 def publish(evaluation: Evaluation, target: Prefix, record: TrainRecord, verdict: Verdict) -> VerdictStatus:
@@ -192,9 +175,9 @@ def publish(evaluation: Evaluation, target: Prefix, record: TrainRecord, verdict
 
 
 def items_file(evaluation: Evaluation) -> bytes:
-    """One row per held-out item: its number in the test file, its key, the gold label and each model's answer."""
-    columns = {"item": list(range(len(evaluation.test))), "row_key": evaluation.test.keys}
-    columns |= {"gold": gold_answers(evaluation)}
+    """One row per item that models were asked about: number, key, what it is judged by, and each model's answer."""
+    columns: dict[str, Sequence[Any]] = {"item": range(len(evaluation.test)), "row_key": evaluation.test.keys}
+    columns |= evaluation.head.truths(evaluation.test)
     columns |= {name: model.answers for name, model in evaluation.models.items()}
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns), buffer)

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import numpy as np
 from distillery_api.run import LabelRun
 from distillery_api.summary import LabelResult
 from distillery_storage import open_prefix
-from numpy.typing import NDArray
 
 from ..context import Context
+from ..data.views import Views
 from ..errors import InputRefused
 from ..labels.store import LabelStore
 from ..tasks.registry import TASKS
@@ -19,40 +18,45 @@ SEGMENT_ROWS = 2048  # work that a kill can cost
 
 def label(run: LabelRun, context: Context) -> LabelResult:
     """Label the shard, segment by segment; a second run skips what is stored."""
-    teacher = TASKS[run.task].fetch_teacher(run.teacher, context.folder("teacher"))
-    codec = teacher.codec(run.soft_labels.kind)
-    if codec.key != run.labels_key:
+    teacher = TASKS[run.task].fetch_teacher(run, context.folder("teacher"))
+    labels = teacher.label_set(run.soft_labels)
+    if labels.key != run.labels_key:
         raise InputRefused(
             "DigestMismatch",
-            f"teachers[0].model: {run.teacher.uri} changed after preflight (labels key {codec.key},"
+            f"teachers[0].model: {run.teacher.uri} changed after preflight (labels key {labels.key},"
             f" not {run.labels_key}); restore the folder or apply the job again",
         )
-    store = LabelStore.at(open_prefix(run.storage), run.labels_key)
-    rows = shard_rows(run, context)
+    store = LabelStore.at(open_prefix(run.storage), labels)
+    rows = shard_rows(run, context, TASKS[run.task].views(run.soft_labels, teacher))
     stored = store.keys()
     missing = {key: row for key, row in rows.items() if key not in stored}
     context.progress.start(len(rows), "rows")
     context.progress.resume(len(rows) - len(missing))
     if missing:
-        store.describe(codec)
+        store.describe()
         write_labels(run, context, store, teacher, missing)
     return LabelResult(shard=context.shard, labelled_rows=len(missing), reused_rows=len(rows) - len(missing))
 
 
-def shard_rows(run: LabelRun, context: Context) -> dict[str, Any]:
-    """Distinct rows of train and unlabelled that belong to this shard, by row key."""
+def shard_rows(run: LabelRun, context: Context, views: Views) -> dict[str, Any]:
+    """Views of the distinct rows of train and unlabelled that belong to this shard, by key."""
     task, columns, folder = TASKS[run.task], run.dataset.columns, context.folder("data")
     files = [("train", run.dataset.train)]
     if run.dataset.unlabelled:
         files.append(("unlabelled", run.dataset.unlabelled))
     loaded = [task.load_rows(uri, field, columns, None, folder) for field, uri in files]
-    keyed = {key: row for rows in loaded for key, row in zip(rows.keys, rows.inputs, strict=True)}
+    keyed = {key: row for rows in loaded for key, row in views.all(rows)}
     return {key: row for key, row in keyed.items() if shard_of(key, run.soft_labels.shards) == context.shard}
 
 
 def shard_of(key: str, shards: int) -> int:
     """The shard that labels a row: only the row decides, so any number of shards covers each row once."""
     return int(key[:16], 16) % shards
+
+
+def size(row: Any) -> int:
+    """What a row costs, roughly: characters of a text, or of both texts of a pair."""
+    return sum(map(len, row)) if isinstance(row, tuple) else len(row)
 
 
 def write_labels(run: LabelRun, context: Context, store: LabelStore, teacher: Teacher, missing: dict[str, Any]) -> None:
@@ -67,19 +71,5 @@ def write_labels(run: LabelRun, context: Context, store: LabelStore, teacher: Te
             context.check_stop(f"{stored} of {len(keys)} rows are stored")
 
         context.check_stop(f"{start} of {len(keys)} rows are stored")
-        answers = teacher.answers([missing[key] for key in segment], answered)
-        store.append(segment, checked(answers, run.teacher.uri), context.shard, run.job.uid)
-
-
-def size(row: Any) -> int:
-    """What a row costs, roughly: characters of a text, or of both texts of a pair."""
-    return sum(map(len, row)) if isinstance(row, tuple) else len(row)
-
-
-def checked(logits: NDArray[np.float32], uri: str) -> NDArray[np.float32]:
-    """The logits, or InputRefused where one is NaN or infinite."""
-    if not np.isfinite(logits).all():
-        raise InputRefused(
-            "WeightsCorrupt", f"teachers[0].model: {uri} answers NaN or infinity for some rows; upload sound weights"
-        )
-    return logits
+        rows = teacher.labels(store.labels.codec, segment, [missing[key] for key in segment], answered)
+        store.append(segment, rows, context.shard, run.job.uid)

@@ -2,10 +2,11 @@
 
 import shutil
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from distillery_api.distillationjob import Objective
+from distillery_api.objective import Objective
 from distillery_api.run import TrainRun
 from distillery_api.summary import TrainResult
 from distillery_storage import Prefix, open_prefix
@@ -14,16 +15,21 @@ from distillery_storage.folders import file_digest
 from ..artifacts.records import ModelRecord, TrainRecord, publish_record, read_record, student_prefix
 from ..context import Context
 from ..labels.store import LabelStore
+from ..model_folders import ModelFolder
+from ..progress import Progress
+from ..students.adapters import merged
 from ..students.bert import count_parameters
+from ..students.pretrained import weights_digest
 from ..tasks.registry import TASKS
 from ..tasks.task import Task
 from ..teachers.local import LocalTeacher
 from ..training.checkpoints import Checkpoints
-from ..training.examples import Split, collect
+from ..training.examples import Split
 from ..training.fitting import Fit, Schedule
-from ..training.learner import Learner
+from ..training.ranks import Ranks, joined
+from ..training.signals import signals_of
 
-CONTROL_OBJECTIVE = Objective(alpha=0.0)
+CONTROL_OBJECTIVE = Objective(alpha=0.0, temperature=1.0)
 
 
 @dataclass(frozen=True)
@@ -34,8 +40,10 @@ class Training:
     context: Context
     student: Prefix
     attempt: str
-    task: Task
+    task: Task[Any]
     teacher: LocalTeacher
+    given: ModelFolder | None
+    ranks: Ranks
 
     def schedule(self, rows: int, learning_rate: float) -> Schedule:
         """Both models take as many steps as the student needs for its epochs over `rows` rows."""
@@ -51,10 +59,24 @@ class Training:
         )
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model, the digest of its initial weights, and the step that training resumed from."""
+
+    work: Fit[Any]
+    initial: str
+    began: int
+
+
 def train(run: TrainRun, context: Context) -> TrainResult:
     """Train and publish; a student that is published already is only reported."""
     student = student_prefix(open_prefix(run.storage), run.student_key)
-    record = read_record(student) or train_both(run, context, student)
+    record = read_record(student)
+    if record is None:
+        with joined() as ranks:
+            # One word on how far it is: that of the first process.
+            mine = context if ranks.first else replace(context, progress=Progress())
+            record = train_both(run, mine, student, ranks)
     folder = f"{student.uri.removeprefix(run.storage.rstrip('/') + '/')}/{record.student.folder}"
     return TrainResult(
         student=folder,
@@ -66,39 +88,51 @@ def train(run: TrainRun, context: Context) -> TrainResult:
     )
 
 
-def train_both(run: TrainRun, context: Context, student: Prefix) -> TrainRecord:
-    """Student first, then the control if the job asks for one."""
+def train_both(run: TrainRun, context: Context, student: Prefix, ranks: Ranks) -> TrainRecord:
+    """Student first, then the control if the job asks for one; what the first process publishes is the answer."""
     task = TASKS[run.task]
-    teacher = task.fetch_teacher(run.teacher, context.folder("teacher"))
+    teacher = task.fetch_teacher(run, context.folder("teacher"))
     # The token keeps two pods of one attempt (a lost node's pod may not be dead) out of each other's files.
     attempt = f"{run.job.uid}-{run.attempt}-{uuid.uuid4().hex[:8]}"
-    training = Training(run, context, student, attempt, task, teacher)
+    given = task.fetch_student(run.student, teacher, context.folder("given"))
+    training = Training(run, context, student, attempt, task, teacher, given, ranks)
     split = load_split(training)
     schedule = training.schedule(len(split.learn), run.training.learning_rate)
     context.progress.start(schedule.steps * (2 if run.training.control else 1), "steps")
-    learned, began = fit(training, "student", split, schedule, run.objective)
+    learned = fit(training, "student", split, schedule, teacher.head.resolved(run.objective))
     control = None
     if run.training.control:
         paced = training.schedule(len(split.learn), run.training.control.learning_rate)
-        control, _ = fit(training, "control", split.gold_only(teacher.head), paced, CONTROL_OBJECTIVE)
-    return publish_record(
-        student,
+        control = fit(training, "control", task.without_teacher(split, teacher), paced, CONTROL_OBJECTIVE)
+    if ranks.first:
+        publish(training, len(split.validation), learned, control)
+    ranks.wait()
+    record = read_record(student)
+    assert record is not None  # noqa: S101 - the first process has published it
+    return record
+
+
+def publish(training: Training, validation_rows: int, learned: Fitted, control: Fitted | None) -> None:
+    """Upload the models and write the record."""
+    run, teacher = training.run, training.teacher
+    publish_record(
+        training.student,
         TrainRecord(
             job_uid=run.job.uid,
             teacher=teacher.digest,
             labels_key=run.labels_key,
             student_key=run.student_key,
             labels=list(teacher.head.labels),
-            preprocessing=task.preprocessing(teacher, run.dataset.columns),
-            validation_rows=len(split.validation),
-            resumed_from_step=began,
-            student=learned,
-            control=control,
+            preprocessing=training.task.preprocessing(teacher, training.run.dataset.columns),
+            validation_rows=validation_rows,
+            resumed_from_step=learned.began,
+            student=store(training, "student", learned),
+            control=store(training, "control", control) if control else None,
         ),
     )
 
 
-def load_split(training: Training) -> Split:
+def load_split(training: Training) -> Split[Any]:
     """The rows with their soft labels."""
     run, task, teacher = training.run, training.task, training.teacher
     columns, folder = run.dataset.columns, training.context.folder("data")
@@ -106,38 +140,47 @@ def load_split(training: Training) -> Split:
     unlabelled = None
     if run.dataset.unlabelled:
         unlabelled = task.load_rows(run.dataset.unlabelled, "unlabelled", columns, None, folder)
-    store = LabelStore.at(open_prefix(run.storage), run.labels_key)
-    return collect(gold, unlabelled, teacher.encoder, teacher.head, store, run.training.seed)
+    store = LabelStore.at(open_prefix(run.storage), teacher.label_set(run.soft_labels))
+    views = task.views(run.soft_labels, teacher)
+    return task.collect(gold, unlabelled, teacher, store, views, run.training.seed)
 
 
-def fit(training: Training, name: str, split: Split, schedule: Schedule, target: Objective) -> tuple[ModelRecord, int]:
-    """Train one model and upload it under the attempt; gives its record and the step it resumed from.
-
-    Student and control start from the same weights, so that only the labels tell them apart.
-    """
-    folder, teacher = training.context.folder(name), training.teacher
+def fit(training: Training, name: str, split: Split[Any], schedule: Schedule, target: Objective) -> Fitted:
+    """Train one model. Student and control start from the same weights, so that only the labels tell them apart."""
+    teacher, seed = training.teacher, training.run.training.seed
     checkpoints = Checkpoints(training.student, training.attempt, name, training.context.folder("checkpoints"))
-    model = training.task.fresh_student(training.run.student, teacher, training.run.training.seed)
-    work = Fit(model, split, Learner(teacher.encoder, teacher.head, target), schedule)
-    began = work.run(checkpoints, training.context)
-    work.model.save_pretrained(folder)
-    for file in training.task.files():
-        shutil.copy(teacher.path / file, folder / file)
+    model = training.task.fresh_student(training.run.student, teacher, training.given, seed)
+    initial = weights_digest(model)
+    signals = signals_of(model, teacher.model, target, seed)
+    learner = training.task.learner(teacher, training.run.soft_labels, target, signals)
+    work = Fit(model, split, learner, schedule, training.ranks)
+    return Fitted(work, initial, began=work.run(checkpoints, training.context))
+
+
+def store(training: Training, name: str, fitted: Fitted) -> ModelRecord:
+    """Upload one model under the attempt; gives its record."""
+    folder, work, schedule = training.context.folder(name), fitted.work, fitted.work.schedule
+    trained = merged(work.model)
+    trained.save_pretrained(folder)
+    for file in training.task.files(training.teacher):
+        shutil.copy(training.teacher.path / file, folder / file)
     target_folder = f"attempts/{training.attempt}/{name}"
+    rows = len(work.split.learn)
     assert work.standing.best_score is not None  # noqa: S101 - the last step validates
-    record = ModelRecord(
+    return ModelRecord(
         folder=target_folder,
         files=upload(folder, training.student.child(target_folder)),
-        parameters=count_parameters(work.model),
+        parameters=count_parameters(trained),
         learning_rate=schedule.learning_rate,
         steps=schedule.steps,
         best_step=work.standing.best_step,
-        rows=len(split.learn),
-        passes=schedule.steps * schedule.batch_size / len(split.learn),
+        rows=rows,
+        passes=schedule.steps * schedule.batch_size / rows,
         cpu_seconds=work.standing.cpu_seconds,
+        micro_batch=work.standing.micro_batch,
+        initial_weights=fitted.initial,
         validation_score=work.standing.best_score,
     )
-    return record, began
 
 
 def upload(folder: Path, prefix: Prefix) -> dict[str, str]:

@@ -1,15 +1,17 @@
 """The student: a BERT encoder over the teacher's vocabulary, built from its config and a seed alone."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
-from distillery_api.distillationjob import StudentConfig
+from distillery_api.student import StudentConfig
 from torch import Tensor, nn
-from transformers import BertConfig, BertModel, BertPreTrainedModel
+from transformers import AutoModelForSequenceClassification, BertConfig, BertModel, BertPreTrainedModel, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from ..errors import InputRefused
+from ..model_folders import CONFIG
 from ..tasks.head import Head
 
 EMBEDDING_STD = 0.05  # of the projected teacher embeddings
@@ -35,8 +37,8 @@ class MeanPooledBert(BertPreTrainedModel):  # type: ignore[misc]  # transformers
         return SequenceClassifierOutput(logits=self.classifier(mean))
 
 
-def check_student(config: StudentConfig, teacher_hidden: int) -> None:
-    """Refuse a student that cannot be built from this teacher."""
+def check_width(config: StudentConfig, teacher_hidden: int) -> None:
+    """Refuse a student whose embeddings cannot be projections of the teacher's."""
     if config.embeddings == "FromTeacher" and config.hidden_size > teacher_hidden:
         raise InputRefused(
             "ModelUnsupported",
@@ -56,8 +58,9 @@ def build_student(
 ) -> MeanPooledBert:
     """An untrained student; the same arguments give the same weights.
 
-    teacher_embeddings: [vocabulary, teacher hidden]
+    teacher_embeddings: [vocabulary, teacher hidden]. Raises InputRefused (ModelUnsupported).
     """
+    check_width(config, teacher_embeddings.shape[1])
     torch.manual_seed(seed)
     model = MeanPooledBert(
         BertConfig(
@@ -69,7 +72,7 @@ def build_student(
             max_position_embeddings=max_length,
             type_vocab_size=1,
             pad_token_id=pad_token_id,
-            hidden_dropout_prob=0.0,  # the soft labels regularise; and training needs no random state to resume
+            hidden_dropout_prob=0.0,  # the soft labels regularise
             attention_probs_dropout_prob=0.0,
             **label_maps(head),
         )
@@ -100,9 +103,12 @@ def project(embeddings: Tensor, rank: int) -> Tensor:
     return scaled.float()
 
 
-def load_student(folder: Path) -> MeanPooledBert:
-    """A trained student, in evaluation mode."""
-    model: MeanPooledBert = MeanPooledBert.from_pretrained(
+def load_student(folder: Path) -> PreTrainedModel:
+    """A trained student, in evaluation mode: its config.json names its class."""
+    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    ours = config["architectures"] == [MeanPooledBert.__name__]
+    auto: Any = MeanPooledBert if ours else AutoModelForSequenceClassification
+    model: PreTrainedModel = auto.from_pretrained(
         folder, use_safetensors=True, local_files_only=True, dtype=torch.float32
     )
     model.eval()

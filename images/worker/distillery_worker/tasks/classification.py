@@ -5,21 +5,23 @@ from typing import Any
 
 import numpy as np
 import torch
-from distillery_api.distillationjob import GateSpec, Objective
+from distillery_api.distillationjob import GateSpec
+from distillery_api.objective import Objective
 from distillery_gate import EvaluationItems, Verdict
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
-from ..data.files import listed
+from ..data.files import Rows, listed
 from ..errors import InputRefused
-from ..losses.objective import NO_GOLD
-from ..losses.objective import objective as label_objective
-from .head import Answer, Head, decided
+from ..losses.divergence import divergence
+from ..losses.objective import NO_GOLD, RowLosses
+from .head import Answer, RowHead, decided
 
 TEMPERATURE = 2.0
 
 
-class Classification(Head):
+class Classification(RowHead):
     """Outputs are logits, one a label; gold values are label ids."""
 
     without_gold = torch.tensor(NO_GOLD)
@@ -27,6 +29,10 @@ class Classification(Head):
     def __init__(self, labels: Iterable[str]) -> None:
         self.labels = tuple(labels)
         self.outputs = len(self.labels)
+
+    def resolved(self, objective: Objective) -> Objective:
+        """With a temperature."""
+        return objective.model_copy(update={"temperature": objective.temperature or TEMPERATURE})
 
     def gold(self, values: list[Any], field: str, column: str) -> NDArray[Any]:
         """Label ids by name; whole numbers are read as names. Raises InputRefused (UnknownLabel)."""
@@ -46,13 +52,14 @@ class Classification(Head):
         """Which rows have a label: bool [rows]."""
         return gold != NO_GOLD
 
-    def resolved(self, objective: Objective) -> Objective:
-        """With a temperature."""
-        return objective.model_copy(update={"temperature": objective.temperature or TEMPERATURE})
+    def losses(self, student: Tensor, teacher: Tensor, gold: Tensor, objective: Objective) -> RowLosses:
+        """The divergence from the teacher and the cross-entropy to the label."""
+        soft = divergence(student, teacher, objective.temperature or TEMPERATURE, objective.divergence)
+        return RowLosses(soft, functional.cross_entropy(student, gold, ignore_index=NO_GOLD, reduction="none"))
 
-    def loss(self, student: Tensor, teacher: Tensor, gold: Tensor, objective: Objective) -> Tensor:
-        """KL to the teacher and cross-entropy to the label."""
-        return label_objective(student, teacher, gold, objective.alpha, objective.temperature or TEMPERATURE)
+    def mistaken(self, teacher: Tensor, gold: Tensor) -> Tensor:
+        """Rows whose label is not the teacher's likeliest."""
+        return self.has_gold(gold) & (teacher.argmax(dim=-1) != gold)
 
     def score(self, outputs: NDArray[np.float32], gold: NDArray[Any]) -> float:
         """Accuracy."""
@@ -66,8 +73,9 @@ class Classification(Head):
         """Label names."""
         return [self.labels[index] for index in gold]
 
-    def judge(self, gold: Sequence[Any], answers: Mapping[str, Sequence[Any]], gate: GateSpec) -> Verdict:
+    def judge(self, rows: Rows, answers: Mapping[str, Sequence[Any]], gate: GateSpec) -> Verdict:
         """By which answers are right."""
+        gold = self.truths(rows)["gold"]
         right = {name: np.array([a == b for a, b in zip(given, gold, strict=True)]) for name, given in answers.items()}
         return decided(EvaluationItems(ids=range(len(gold)), **right), gate)
 

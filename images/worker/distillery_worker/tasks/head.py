@@ -1,16 +1,19 @@
-"""What an answer is: its numbers, its gold values, its loss, and how it is judged."""
+"""What an answer is: how it is judged, and for rows with one answer its gold values and its loss."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from distillery_api.distillationjob import GateSpec, Objective
+from distillery_api.distillationjob import GateSpec
+from distillery_api.objective import Objective
 from distillery_gate import Gate, GateError, Items, Verdict, decide
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..data.files import Rows
 from ..errors import InputRefused
+from ..losses.objective import RowLosses
 
 Answer = str | float
 
@@ -20,6 +23,27 @@ class Head(ABC):
 
     labels: tuple[str, ...]  # names of the outputs; empty where an output has no name
     outputs: int  # numbers that a model answers a row with
+
+    @abstractmethod
+    def resolved(self, objective: Objective) -> Objective:
+        """The objective with its defaults."""
+
+    @abstractmethod
+    def answers(self, outputs: NDArray[np.float32]) -> list[Answer]:
+        """What a caller would be told, by row."""
+
+    @abstractmethod
+    def truths(self, rows: Rows) -> dict[str, list[Answer]]:
+        """What answers to held-out rows are judged by: columns of the items' file."""
+
+    @abstractmethod
+    def judge(self, rows: Rows, answers: Mapping[str, Sequence[Any]], gate: GateSpec) -> Verdict:
+        """The gate's decision on the models' answers to the rows, by name. Raises InputRefused (GateInput)."""
+
+
+class RowHead(Head):
+    """A head whose rows have one gold value each, or none."""
+
     without_gold: Tensor  # the gold value of a row that has none, a scalar
 
     @abstractmethod
@@ -31,28 +55,25 @@ class Head(ABC):
         """Which rows have a gold value: bool [rows]."""
 
     @abstractmethod
-    def resolved(self, objective: Objective) -> Objective:
-        """The objective with its defaults: part of the student's key."""
+    def losses(self, student: Tensor, teacher: Tensor, gold: Tensor, objective: Objective) -> RowLosses:
+        """Both terms of the objective, by row. student, teacher: [rows, outputs]; gold: [rows]"""
 
     @abstractmethod
-    def loss(self, student: Tensor, teacher: Tensor, gold: Tensor, objective: Objective) -> Tensor:
-        """The resolved objective on a batch. student, teacher: [rows, outputs]; gold: [rows]"""
+    def mistaken(self, teacher: Tensor, gold: Tensor) -> Tensor:
+        """Which rows the teacher answers otherwise than their gold value: bool [rows]."""
 
     @abstractmethod
     def score(self, outputs: NDArray[np.float32], gold: NDArray[Any]) -> float:
         """How good outputs [rows, outputs] are on rows with gold [rows]; higher is better."""
 
     @abstractmethod
-    def answers(self, outputs: NDArray[np.float32]) -> list[Answer]:
-        """What a caller would be told, by row."""
-
-    @abstractmethod
     def gold_answers(self, gold: NDArray[Any]) -> list[Answer]:
         """The gold values as answers."""
 
-    @abstractmethod
-    def judge(self, gold: Sequence[Any], answers: Mapping[str, Sequence[Any]], gate: GateSpec) -> Verdict:
-        """The gate's decision on the models' answers, by name. Raises InputRefused (GateInput)."""
+    def truths(self, rows: Rows) -> dict[str, list[Answer]]:
+        """The gold values."""
+        assert rows.gold is not None  # noqa: S101 - read with its head
+        return {"gold": self.gold_answers(rows.gold)}
 
 
 def decided(items: Items, spec: GateSpec) -> Verdict:

@@ -6,17 +6,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from distillery_api.distillationjob import GateSpec, Objective
+from distillery_api.distillationjob import GateSpec
+from distillery_api.objective import Objective
 from distillery_gate import ErrorItems, Verdict
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..data.files import Rows
 from ..errors import InputRefused
-from ..losses.objective import score_objective
-from .head import Answer, Head, decided
+from ..losses.objective import RowLosses
+from .head import Answer, RowHead, decided
 
 
-class Scoring(Head):
+class Scoring(RowHead):
     """One output without a name; gold values are float32, NaN where there is none."""
 
     labels = ()
@@ -44,9 +46,14 @@ class Scoring(Head):
         """There is nothing to add."""
         return objective
 
-    def loss(self, student: Tensor, teacher: Tensor, gold: Tensor, objective: Objective) -> Tensor:
+    def losses(self, student: Tensor, teacher: Tensor, gold: Tensor, objective: Objective) -> RowLosses:
         """Squared errors to the teacher's score and to the gold score."""
-        return score_objective(student.squeeze(-1), teacher.squeeze(-1), gold, objective.alpha)
+        score = student.squeeze(-1)
+        return RowLosses((score - teacher.squeeze(-1)) ** 2, (score - gold.nan_to_num()) ** 2)
+
+    def mistaken(self, teacher: Tensor, gold: Tensor) -> Tensor:
+        """None: a score is not right or wrong."""
+        return torch.zeros(len(gold), dtype=torch.bool)
 
     def score(self, outputs: NDArray[np.float32], gold: NDArray[Any]) -> float:
         """The mean absolute error, negated."""
@@ -60,8 +67,9 @@ class Scoring(Head):
         """The gold scores."""
         return [float(score) for score in gold]
 
-    def judge(self, gold: Sequence[Any], answers: Mapping[str, Sequence[Any]], gate: GateSpec) -> Verdict:
+    def judge(self, rows: Rows, answers: Mapping[str, Sequence[Any]], gate: GateSpec) -> Verdict:
         """By absolute errors."""
+        gold = self.truths(rows)["gold"]
         errors = {name: np.abs(np.subtract(given, gold)) for name, given in answers.items()}
         return decided(ErrorItems(ids=range(len(gold)), **errors), gate)
 

@@ -3,25 +3,55 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
-from distillery_api.artifact import ArtifactManifest, Preprocessing
-from distillery_api.distillationjob import Columns, ModelSource, Student
-from distillery_engine import TextModel
+import numpy as np
+from distillery_api.artifact import ArtifactManifest, Format, ImagePreprocessing, TextPreprocessing
+from distillery_api.distillationjob import Columns
+from distillery_api.objective import Objective
+from distillery_api.run import StageRun
+from distillery_api.soft_labels import SoftLabels
+from distillery_api.student import Student
+from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from ..data.files import Rows
-from ..teachers.local import LocalTeacher
-from .head import Head
+from ..data.views import Views
+from ..labels.store import LabelStore
+from ..model_folders import ModelFolder
+from ..teachers.local import LocalTeacher, predict
+from ..teachers.teacher import Encoder
+from ..training.examples import Examples, Split, collect
+from ..training.learner import Learner, Learning
+from ..training.signals import Signals
+from .head import Head, RowHead
+
+Preprocessing = TextPreprocessing | ImagePreprocessing
+T = TypeVar("T", bound=LocalTeacher)
 
 
-class Task(ABC):
+class Engine(Protocol):
+    """A model that answers like an artifact that serves."""
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder of its inputs."""
+
+    def outputs(self, inputs: Sequence[Any], /) -> NDArray[np.float32]:
+        """Answers float32 [inputs, outputs], as one batch."""
+
+    def run(self, batch: Any, /) -> NDArray[np.float32]:
+        """Answers float32 [rows, outputs] to a batch of its encoder."""
+
+
+class Task(ABC, Generic[T]):
     """One value of spec.task."""
 
     name: str
+    format: Format = "onnx-fp32"  # of its artifacts
 
     @abstractmethod
-    def fetch_teacher(self, source: ModelSource, dest: Path) -> LocalTeacher:
+    def fetch_teacher(self, run: StageRun, dest: Path) -> T:
         """Download a teacher and check its static files. Raises InputRefused and storage errors."""
 
     @abstractmethod
@@ -29,20 +59,50 @@ class Task(ABC):
         """Read a file of the dataset; `field` names it in messages. With a head, every row needs a gold value."""
 
     @abstractmethod
-    def check_teacher(self, teacher: LocalTeacher, row: Any) -> None:
-        """Answer a real and an overlong row. Raises InputRefused (ModelUnsupported, WeightsCorrupt)."""
+    def views(self, soft_labels: SoftLabels, teacher: T) -> Views:
+        """How rows are shown to teacher and student. Raises InputRefused."""
+
+    def units(self, rows: Rows, encoder: Any) -> Rows:
+        """What models are asked about, one by one: the rows, unless the task cuts them."""
+        return rows
 
     @abstractmethod
-    def check_student(self, student: Student, teacher: LocalTeacher) -> None:
-        """Refuse a student that cannot be built from this teacher."""
+    def check_teacher(self, teacher: T, first: Sequence[Any]) -> None:
+        """Answer the first rows as they are shown, and the largest that can come.
+
+        Raises InputRefused (ModelUnsupported, WeightsCorrupt, and what a task adds).
+        """
 
     @abstractmethod
-    def architecture(self, student: Student) -> str:
-        """Name of what `fresh_student` builds: part of the student's key."""
+    def fetch_student(self, student: Student, teacher: T, dest: Path) -> ModelFolder | None:
+        """Download the model that training starts from, if the student has one. Raises what fetch_teacher does."""
 
     @abstractmethod
-    def fresh_student(self, student: Student, teacher: LocalTeacher, seed: int) -> PreTrainedModel:
-        """An untrained student; the same arguments give the same weights."""
+    def fresh_student(self, student: Student, teacher: T, given: ModelFolder | None, seed: int) -> PreTrainedModel:
+        """An untrained student; the same arguments give the same weights. Raises InputRefused.
+
+        given: what `fetch_student` gave
+        """
+
+    @abstractmethod
+    def check_student(self, model: PreTrainedModel, teacher: T, row: Any) -> None:
+        """Answer a real row, and the largest that can come. Raises InputRefused (ModelUnsupported)."""
+
+    @abstractmethod
+    def collect(
+        self, train: Rows, unlabelled: Rows | None, teacher: T, store: LabelStore, views: Views, seed: int
+    ) -> Split[Any]:
+        """What is learned and what chooses the checkpoint. Raises InputRefused (LabelsMissing)."""
+
+    @abstractmethod
+    def without_teacher(self, split: Split[Any], teacher: T) -> Split[Any]:
+        """What the control learns from: rows with gold values alone."""
+
+    @abstractmethod
+    def learner(
+        self, teacher: T, soft_labels: SoftLabels, objective: Objective, signals: Signals | None
+    ) -> Learning[Any]:
+        """What a model learns from the split, by the resolved objective."""
 
     @abstractmethod
     def load_student(self, folder: Path) -> PreTrainedModel:
@@ -53,21 +113,61 @@ class Task(ABC):
         """The head of an artifact or a trained student."""
 
     @abstractmethod
-    def export(self, model: PreTrainedModel, path: Path) -> None:
-        """Write the model as one ONNX file."""
+    def export(self, model: PreTrainedModel, source: Path, preprocessing: Preprocessing, folder: Path) -> list[str]:
+        """Write all that the engine loads into the folder; gives the names, the graph's first.
+
+        source: the folder of the model or its teacher, with what prepares its inputs
+        """
 
     @abstractmethod
-    def engine(self, folder: Path, manifest: ArtifactManifest, threads: int) -> TextModel:
+    def engine(self, folder: Path, manifest: ArtifactManifest, threads: int) -> Engine:
         """The artifact in the engine that serves it. Raises ArtifactInvalid."""
 
+    def in_engine(self, model: PreTrainedModel, source: Path, student: ArtifactManifest, folder: Path) -> Engine:
+        """Another model in a scratch folder, to be timed as the student is: same engine and limits, one thread.
+
+        source: its folder, with what prepares its inputs
+        """
+        self.export(model, source, student.preprocessing, folder)
+        return self.engine(folder, student, threads=1)
+
+    def predict(self, model: PreTrainedModel, batch: Any) -> NDArray[np.float32]:
+        """A model's answers in torch to a batch of its encoder: [rows, outputs]."""
+        return predict(model, batch)
+
     @abstractmethod
-    def files(self) -> tuple[str, ...]:
+    def files(self, teacher: T) -> tuple[str, ...]:
         """Files of the teacher's folder that belong to its student, too: those that prepare its inputs."""
 
     @abstractmethod
-    def preprocessing(self, teacher: LocalTeacher, columns: Columns) -> Preprocessing:
+    def preprocessing(self, teacher: T, columns: Columns) -> Preprocessing:
         """How the student's inputs are made, as its artifact tells it."""
 
     @abstractmethod
-    def encoder(self, folder: Path, preprocessing: Preprocessing) -> Any:
+    def encoder(self, folder: Path, preprocessing: Preprocessing) -> Encoder:
         """The encoder of a trained student's inputs."""
+
+
+class RowTask(Task[T]):
+    """A task whose rows have one gold value each, or none."""
+
+    def head(self, teacher: T) -> RowHead:
+        """The teacher's."""
+        assert isinstance(teacher.head, RowHead)  # noqa: S101 - as its task reads it
+        return teacher.head
+
+    def collect(
+        self, train: Rows, unlabelled: Rows | None, teacher: T, store: LabelStore, views: Views, seed: int
+    ) -> Split[Examples]:
+        """Encoded rows with gold values and soft labels."""
+        return collect(train, unlabelled, teacher.encoder, self.head(teacher), store, views, seed)
+
+    def without_teacher(self, split: Split[Examples], teacher: T) -> Split[Examples]:
+        """The labelled rows."""
+        return Split(split.learn.with_gold(self.head(teacher)), split.validation)
+
+    def learner(
+        self, teacher: T, soft_labels: SoftLabels, objective: Objective, signals: Signals | None
+    ) -> Learning[Examples]:
+        """Outputs against gold values and soft labels."""
+        return Learner(teacher.encoder, self.head(teacher), objective, signals)

@@ -5,12 +5,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from distillery_api.soft_labels import SoftLabels
 from numpy.typing import NDArray
 
-from ..labels.store import Codec
+from ..labels.codecs import Codec
+from ..labels.segments import RowLabels
+from ..labels.store import LabelSet
 from ..tasks.head import Head
 
 BATCH = 64
+POOL = 32 * BATCH  # inputs that are encoded together: all of a data set's images may not fit into memory
 
 
 class Teacher(ABC):
@@ -20,8 +24,14 @@ class Teacher(ABC):
     head: Head
 
     @abstractmethod
-    def codec(self, kind: str) -> Codec:
-        """How its soft labels are stored."""
+    def label_set(self, soft_labels: SoftLabels) -> LabelSet:
+        """What its soft labels are, as they are stored."""
+
+    @abstractmethod
+    def labels(
+        self, codec: Codec, keys: Sequence[str], inputs: Sequence[Any], done: Callable[[int], None]
+    ) -> list[RowLabels]:
+        """Soft labels of inputs with these row keys, in order; `done` is told of rows as they come, and may raise."""
 
     @abstractmethod
     def answers(self, inputs: Sequence[Any], done: Callable[[int], None]) -> NDArray[np.float32]:
@@ -46,12 +56,15 @@ def outputs_of(
     done: Callable[[int], None],
 ) -> NDArray[np.float32]:
     """Outputs float32 [inputs, outputs] of any model, in order; rows of similar length share a batch."""
-    rows = encoder.encode(inputs)
-    found = np.empty((len(rows), outputs), dtype=np.float32)
+    found = np.empty((len(inputs), outputs), dtype=np.float32)
     # Longest first: memory runs out at once or never.
-    order = sorted(range(len(rows)), key=lambda index: -len(rows[index]))
-    for start in range(0, len(order), BATCH):
-        chosen = order[start : start + BATCH]
-        found[chosen] = predict(encoder.collate([rows[index] for index in chosen]))
-        done(len(chosen))
+    order = sorted(range(len(inputs)), key=lambda index: -len(inputs[index]))
+    for first in range(0, len(order), POOL):
+        pool = order[first : first + POOL]
+        rows = dict(zip(pool, encoder.encode([inputs[index] for index in pool]), strict=True))
+        pool.sort(key=lambda index: -len(rows[index]))
+        for start in range(0, len(pool), BATCH):
+            chosen = pool[start : start + BATCH]
+            found[chosen] = predict(encoder.collate([rows[index] for index in chosen]))
+            done(len(chosen))
     return found

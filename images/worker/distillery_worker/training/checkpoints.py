@@ -28,6 +28,7 @@ class Standing(Model):
     best_score: float | None = None
     best_step: int = 0
     cpu_seconds: float = 0.0
+    micro_batch: int  # rows that go through the model at once
 
 
 class Checkpoint(Model):

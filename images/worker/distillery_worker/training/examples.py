@@ -1,8 +1,8 @@
 """What a model learns from: encoded rows, gold values and teacher answers, split and ordered by seed alone."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.files import Rows
+from ..data.views import Views
 from ..errors import InputRefused
+from ..labels.segments import RowLabels
 from ..labels.store import LabelStore
-from ..tasks.head import Head
+from ..tasks.head import RowHead
 from ..teachers.teacher import Encoder
 
 VALIDATION_SHARE = 0.1
@@ -22,34 +24,64 @@ POOL_BATCHES = 50  # batches whose rows are sorted by length together, so that l
 
 @dataclass(frozen=True)
 class Examples:
-    """n rows. rows: encoded inputs; gold: [n], the head's `without_gold` where there is none; teacher: [n, outputs]"""
+    """n rows. rows: encoded inputs; gold: [n], the head's `without_gold` where there is none; teacher: [n, outputs]
+
+    others: the same rows in their further views, each with the teacher's answers to it
+    """
 
     rows: list[Any]
     gold: Tensor
     teacher: Tensor
+    others: tuple["Examples", ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def take(self, indices: NDArray[np.int64]) -> "Examples":
-        """The rows at these indices."""
+        """The rows at these indices, in all views."""
         picked = torch.from_numpy(indices)
-        return Examples([self.rows[index] for index in indices], self.gold[picked], self.teacher[picked])
+        others = tuple(other.take(indices) for other in self.others)
+        return Examples([self.rows[index] for index in indices], self.gold[picked], self.teacher[picked], others)
+
+    def with_gold(self, head: RowHead) -> "Examples":
+        """The labelled rows alone."""
+        return self.take(np.flatnonzero(head.has_gold(self.gold).numpy()))
+
+    def seen_in(self, epoch: int) -> "Examples":
+        """The rows in the view of this epoch (counted from 0)."""
+        return (self, *self.others)[epoch % (1 + len(self.others))]
+
+
+class Learnable(Protocol):
+    """Rows to learn from, of any task."""
+
+    @property
+    def rows(self) -> Sequence[Any]:
+        """One a row; its len() tells what it costs."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, indices: NDArray[np.int64]) -> Self:
+        """The rows at these indices."""
+
+    def seen_in(self, epoch: int) -> Self:
+        """The rows as this epoch shows them (counted from 0)."""
+
+
+E = TypeVar("E", bound=Learnable)
 
 
 @dataclass(frozen=True)
-class Split:
+class Split(Generic[E]):
     """Rows to learn from, and labelled rows that only choose the checkpoint."""
 
-    learn: Examples
-    validation: Examples
-
-    def gold_only(self, head: Head) -> "Split":
-        """What the control learns from: the labelled rows alone."""
-        return Split(self.learn.take(np.flatnonzero(head.has_gold(self.learn.gold).numpy())), self.validation)
+    learn: E
+    validation: E
 
 
-def collect(train: Rows, unlabelled: Rows | None, encoder: Encoder, head: Head, store: LabelStore, seed: int) -> Split:
+def collect(
+    train: Rows, unlabelled: Rows | None, encoder: Encoder, head: RowHead, store: LabelStore, views: Views, seed: int
+) -> Split[Examples]:
     """Encode, look every row's soft labels up, and split. An input is in one part only.
 
     Raises InputRefused (LabelsMissing) when a row has no soft labels.
@@ -63,17 +95,40 @@ def collect(train: Rows, unlabelled: Rows | None, encoder: Encoder, head: Head, 
             seen.add(key)
             inputs.append(row)
             keys.append(key)
-    missing, answers = store.lookup(keys)
-    if missing:
+    gold = torch.cat([torch.from_numpy(train.gold), head.without_gold.repeat(len(keys) - len(train))])
+    held = np.array([key in validation for key in keys])
+    learn = labelled(inputs, keys, gold, encoder, store, views).take(np.flatnonzero(~held))
+    return Split(learn, as_they_are(inputs, gold, encoder, np.flatnonzero(held)))
+
+
+def as_they_are(inputs: list[Any], gold: Tensor, encoder: Encoder, indices: NDArray[np.int64]) -> Examples:
+    """Rows that are judged and not learned from: in no view, and without the teacher's answers."""
+    rows = encoder.encode([inputs[index] for index in indices])
+    return Examples(rows, gold[torch.from_numpy(indices)], torch.empty(len(rows), 0))
+
+
+def labelled(
+    inputs: list[Any], keys: list[str], gold: Tensor, encoder: Encoder, store: LabelStore, views: Views
+) -> Examples:
+    """The rows as the teacher saw them, in every view, with its answers. Raises InputRefused (LabelsMissing)."""
+    stored = [views.key(key, view) for view in range(views.count) for key in keys]
+    found = stored_labels(store, stored)
+    teacher = torch.from_numpy(np.concatenate([found[key]["logits"] for key in stored])).chunk(views.count)
+    shown = [encoder.encode(views.shown_all(inputs, keys, view)) for view in range(views.count)]
+    first, *others = (Examples(rows, gold, answered) for rows, answered in zip(shown, teacher, strict=True))
+    return replace(first, others=tuple(others))
+
+
+def stored_labels(store: LabelStore, keys: list[str]) -> dict[str, RowLabels]:
+    """The labels of rows by key. Raises InputRefused (LabelsMissing) when a row has none."""
+    found, wanted = store.lookup(keys), set(keys)
+    if missing := len(wanted) - len(found):
         raise InputRefused(
             "LabelsMissing",
-            f"{len(missing)} of {len(seen)} rows have no soft labels under {store.prefix.uri};"
+            f"{missing} of {len(wanted)} rows have no soft labels under {store.prefix.uri};"
             " segments were deleted or damaged: apply the job again, its label stage writes them",
         )
-    gold = torch.cat([torch.from_numpy(train.gold), head.without_gold.repeat(len(keys) - len(train))])
-    rows = Examples(encoder.encode(inputs), gold, torch.from_numpy(answers))
-    held = np.array([key in validation for key in keys])
-    return Split(rows.take(np.flatnonzero(~held)), rows.take(np.flatnonzero(held)))
+    return found
 
 
 def validation_keys(keys: list[str], seed: int) -> set[str]:
@@ -98,12 +153,12 @@ def epoch_batches(lengths: NDArray[np.int64], batch_size: int, seed: int, epoch:
     return [batches[index] for index in random.permutation(len(batches))]
 
 
-def batches_from(examples: Examples, batch_size: int, seed: int, step: int) -> Iterator[Examples]:
+def batches_from(examples: E, batch_size: int, seed: int, step: int) -> Iterator[E]:
     """Batches without end, beginning with the one of this step (counted from 0)."""
     lengths = np.array([len(row) for row in examples.rows])
     per_epoch = -(-len(examples) // batch_size)
     while True:
         epoch, first = divmod(step, per_epoch)
         for indices in epoch_batches(lengths, batch_size, seed, epoch)[first:]:
-            yield examples.take(indices)
+            yield examples.take(indices).seen_in(epoch)
             step += 1

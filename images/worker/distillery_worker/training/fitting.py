@@ -1,18 +1,26 @@
 """One model's training: AdamW with a one-cycle schedule, checkpoints, and the best weights on validation rows."""
 
+import logging
 import math
 import time
 from dataclasses import dataclass
+from typing import Generic
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from ..context import Context
 from ..devices import best_device
+from ..errors import Interrupted
 from .checkpoints import Checkpoints, Standing
-from .examples import Examples, Split, batches_from
-from .learner import Learner
+from .examples import E, Split, batches_from
+from .learner import Learning
+from .ranks import Ranks
+from .state import restore_state, trained_parameters, trained_state
+
+log = logging.getLogger(__name__)
 
 WARM_UP = 0.1  # share of the steps
 START_DIVISOR, END_DIVISOR = 25.0, 1e4
@@ -45,28 +53,33 @@ def cosine(start: float, end: float, share: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
 
 
-class Fit:
-    """A model with its optimiser. Nothing random happens after the start, so the state below is all of it."""
+class Fit(Generic[E]):
+    """A model with its optimiser. What is random in a step comes from seed and step, so the state is all of it."""
 
     def __init__(
-        self,
-        model: PreTrainedModel,
-        split: Split,
-        learner: Learner,
-        schedule: Schedule,
+        self, model: PreTrainedModel, split: Split[E], learner: Learning[E], schedule: Schedule, ranks: Ranks
     ) -> None:
-        self.device = best_device()
-        self.model: PreTrainedModel = model.to(self.device)
-        self.split, self.learner, self.schedule = split, learner, schedule
+        self.device, self.ranks = best_device(), ranks
+        self.model, self.split, self.learner, self.schedule = model, split, learner, schedule
+        self.trained = nn.ModuleDict({"model": model})
+        if learner.signals:
+            self.trained["projections"] = learner.signals.projections
+        self.trained.to(self.device)
         self.optimizer = torch.optim.AdamW(
-            model.parameters(), lr=schedule.learning_rate, weight_decay=WEIGHT_DECAY, fused=True
+            trained_parameters(self.trained).values(), lr=schedule.learning_rate, weight_decay=WEIGHT_DECAY, fused=True
         )
-        self.standing = Standing()
+        self.standing = Standing(micro_batch=schedule.batch_size)
         self.best: dict[str, Tensor] = {}
 
     def run(self, checkpoints: Checkpoints, context: Context) -> int:
-        """Train to the end from the newest checkpoint; gives the step it began at. Raises Interrupted."""
+        """Train to the end from the newest checkpoint; gives the step it began at. Raises Interrupted.
+
+        The first process ends with the best weights, the others with their last.
+        """
         began = self.restore(checkpoints)
+        if self.ranks.sum(began, self.device) != began * self.ranks.size:
+            raise RuntimeError("the processes found different checkpoints to resume from; the next attempt looks again")
+        self.ranks.copy_first(trained_state(self.trained).values())
         context.progress.resume(began)
         batches = batches_from(self.split.learn, self.schedule.batch_size, self.schedule.seed, began)
         clock = time.process_time()
@@ -75,28 +88,55 @@ class Fit:
             self.train_step(next(batches))
             context.progress.advance()
             step, last = self.standing.step, self.standing.step == self.schedule.steps
-            if last or step % self.schedule.validate_every == 0:
+            stop = self.ranks.sum(context.stop.is_set(), self.device) > 0
+            if self.ranks.first and (last or step % self.schedule.validate_every == 0):
                 self.validate()
-            if last or context.stop.is_set() or step - saved >= self.schedule.checkpoint_every:
+            if last or stop or step - saved >= self.schedule.checkpoint_every:
                 clock = self.count_cpu(clock)
-                checkpoints.save(self.standing, self.tensors())
+                if self.ranks.first:
+                    checkpoints.save(self.standing, self.tensors())
                 saved = step
-            if not last:
-                context.check_stop(f"step {step} of {self.schedule.steps} is checkpointed")
-        self.model.load_state_dict(self.best)
+            if stop and not last:
+                self.ranks.wait()  # for the checkpoint
+                raise Interrupted(f"step {step} of {self.schedule.steps} is checkpointed")
+        if self.ranks.first:
+            restore_state(self.model, self.best)
         return began
 
-    def train_step(self, batch: Examples) -> None:
+    def train_step(self, batch: E) -> None:
         """One update of the weights."""
         self.model.train()
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule.rate_at(self.standing.step)
-        loss = self.learner.loss(self.model, batch)
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM)
+        while not self.accumulate(batch):
+            self.halve_micro_batch()
+        self.ranks.sum_gradients(trained_parameters(self.trained).values())
+        torch.nn.utils.clip_grad_norm_(self.trained.parameters(), MAX_GRADIENT_NORM)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.standing = self.standing.model_copy(update={"step": self.standing.step + 1})
+
+    def accumulate(self, batch: E) -> bool:
+        """Add up the gradients of this process's rows by micro-batches; False where one does not fit into memory."""
+        torch.manual_seed(step_seed(self.schedule.seed, self.standing.step, self.ranks.rank))  # of dropout
+        rows = self.ranks.share(len(batch))
+        try:
+            for start in range(0, len(rows), self.standing.micro_batch):
+                loss = self.learner.loss(self.model, batch, rows[start : start + self.standing.micro_batch])
+                torch.autograd.backward(loss)
+        except torch.OutOfMemoryError:
+            if self.standing.micro_batch == 1:
+                raise
+            return False
+        return True
+
+    def halve_micro_batch(self) -> None:
+        """Begin the batch anew in smaller parts: the sum of their gradients is the same."""
+        self.optimizer.zero_grad()
+        torch.cuda.empty_cache()
+        size = -(-self.standing.micro_batch // 2)
+        self.standing = self.standing.model_copy(update={"micro_batch": size})
+        log.warning("out of memory: the micro-batch is halved", extra={"step": self.standing.step, "rows": size})
 
     def validate(self) -> None:
         """Keep the weights if they score at least as well as the best so far."""
@@ -104,21 +144,23 @@ class Fit:
         best = self.standing.best_score
         if best is None or score >= best:
             self.standing = self.standing.model_copy(update={"best_score": score, "best_step": self.standing.step})
-            self.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+            self.best = {name: tensor.detach().clone() for name, tensor in trained_state(self.model).items()}
 
     def count_cpu(self, since: float) -> float:
-        """Add this process's CPU time to the standing; gives the new starting point."""
+        """Add the processes' CPU time to the standing; gives the new starting point."""
         now = time.process_time()
-        spent = self.standing.cpu_seconds + now - since
+        spent = self.standing.cpu_seconds + self.ranks.sum(now - since, self.device)
         self.standing = self.standing.model_copy(update={"cpu_seconds": spent})
         return now
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights, best weights and AdamW's moments, by name."""
-        state = {f"model/{name}": tensor for name, tensor in self.model.state_dict().items()}
+        state = {f"trained/{name}": tensor.detach() for name, tensor in trained_state(self.trained).items()}
         state |= {f"best/{name}": tensor for name, tensor in self.best.items()}
-        for name, parameter in self.model.named_parameters():
+        for name, parameter in trained_parameters(self.trained).items():
             moments = self.optimizer.state[parameter]
+            if not moments:  # no loss depends on the weight
+                continue
             state[f"first/{name}"], state[f"second/{name}"] = moments["exp_avg"], moments["exp_avg_sq"]
         return state
 
@@ -127,16 +169,22 @@ class Fit:
         if (found := checkpoints.newest()) is None:
             return 0
         self.standing, tensors = found
-        self.model.load_state_dict(section(tensors, "model/"))
+        restore_state(self.trained, section(tensors, "trained/"))
         self.best = section(tensors, "best/")
         first, second = section(tensors, "first/"), section(tensors, "second/")
-        for name, parameter in self.model.named_parameters():
-            self.optimizer.state[parameter] = {
+        parameters = trained_parameters(self.trained)
+        for name in first:
+            self.optimizer.state[parameters[name]] = {
                 "step": torch.tensor(float(self.standing.step), device=self.device),
                 "exp_avg": first[name].to(self.device),
                 "exp_avg_sq": second[name].to(self.device),
             }
         return self.standing.step
+
+
+def step_seed(seed: int, step: int, rank: int) -> int:
+    """The seed of what is random in one step of one process."""
+    return int(np.random.SeedSequence([seed, step, rank]).generate_state(1)[0])
 
 
 def section(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

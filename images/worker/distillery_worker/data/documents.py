@@ -1,0 +1,64 @@
+"""Rows of a language model's data: documents, or prompts with the responses that are to be learned."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from distillery_api.digests import digest_of
+from distillery_api.distillationjob import Columns
+from distillery_storage.folders import file_digest
+
+from .blocks import Block
+from .files import Rows, fetch_file, read_columns
+from .language_tokenizer import LanguageTokenizer, Text
+from .text import checked_texts
+from .views import Views
+
+
+def document_key(text: Text) -> str:
+    """Name of a row: hex SHA-256 of its canonical form. Nothing is normalised."""
+    row = {"text": text} if isinstance(text, str) else {"prompt": text[0], "response": text[1]}
+    return digest_of(row).removeprefix("sha256:")
+
+
+def load_documents(uri: str, field: str, columns: Columns, workdir: Path) -> Rows:
+    """Read a file of the dataset; `field` names it in messages.
+
+    Raises InputRefused (DataUnreadable, MissingColumn, EmptyText) and storage errors.
+    """
+    path = fetch_file(uri, field, workdir)
+    texts: list[Any]
+    if columns.prompt and columns.response:
+        table = read_columns(path, uri, field, [columns.prompt, columns.response])
+        parts = [checked_texts(table[name], field, name) for name in (columns.prompt, columns.response)]
+        texts = list(zip(*parts, strict=True))
+    else:
+        texts = checked_texts(read_columns(path, uri, field, [columns.text])[columns.text], field, columns.text)
+    return Rows(texts, None, file_digest(path), [document_key(text) for text in texts])
+
+
+def blocks_of(rows: Rows, tokenizer: LanguageTokenizer) -> Rows:
+    """The rows cut into blocks, which are labelled, trained and judged on; those of a row share a group: its own.
+
+    Raises InputRefused (PromptTooLong).
+    """
+    groups = rows.groups or rows.keys
+    cut = [(block, group) for text, group in zip(rows.inputs, groups, strict=True) for block in tokenizer.blocks(text)]
+    blocks = [block for block, _ in cut]
+    return Rows(blocks, None, rows.digest, [block.key for block in blocks], [group for _, group in cut])
+
+
+class BlockViews(Views):
+    """Rows as the blocks that they are cut into."""
+
+    def __init__(self, tokenizer: LanguageTokenizer) -> None:
+        self.tokenizer = tokenizer
+
+    def keys(self, rows: Rows) -> Iterator[str]:
+        """Keys of the blocks."""
+        return iter(blocks_of(rows, self.tokenizer).keys)
+
+    def all(self, rows: Rows) -> Iterator[tuple[str, Block]]:
+        """The blocks with their keys."""
+        cut = blocks_of(rows, self.tokenizer)
+        return zip(cut.keys, cut.inputs, strict=True)

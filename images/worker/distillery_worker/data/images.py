@@ -1,0 +1,55 @@
+"""Rows of images and their gold values."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from distillery_api.distillationjob import Columns
+from distillery_engine import ImageUnreadable, decode
+from distillery_storage.folders import file_digest
+
+from ..errors import InputRefused
+from .files import ReadGold, Rows, fetch_file, read_columns
+
+
+def image_key(image: bytes) -> str:
+    """Name of a row in the label store: hex SHA-256 of the encoded image."""
+    return hashlib.sha256(image).hexdigest()
+
+
+def load_images(uri: str, field: str, columns: Columns, read_gold: ReadGold | None, workdir: Path) -> Rows:
+    """Read a file of the dataset; `field` names it in messages. With `read_gold`, every row needs a gold value.
+
+    Every image is decoded once, so that a broken one is refused before anything is computed on the others. Raises
+    InputRefused (DataUnreadable, MissingColumn, ImageUnreadable, and what `read_gold` raises) and storage errors.
+    """
+    if not uri.endswith(".parquet"):
+        raise InputRefused("DataUnreadable", f"dataset.{field}: {uri} is no .parquet file; images come in those alone")
+    path = fetch_file(uri, field, workdir)
+    wanted = [columns.image] if read_gold is None else [columns.image, columns.label]
+    table = read_columns(path, uri, field, wanted)
+    images = [encoded(value) for value in table[columns.image]]
+    for number, image in enumerate(images, 1):
+        if (problem := fault(image)) is not None:
+            raise InputRefused(
+                "ImageUnreadable",
+                f"dataset.{field}: row {number} of column '{columns.image}' {problem}; remove or mend the row",
+            )
+    gold = None if read_gold is None else read_gold(table[columns.label], field, columns.label)
+    return Rows(images, gold, file_digest(path), [image_key(image) for image in images])
+
+
+def encoded(value: Any) -> Any:
+    """The bytes of a cell: bytes, or {bytes, path} as Hugging Face's datasets write it."""
+    return value.get("bytes") if isinstance(value, dict) else value
+
+
+def fault(image: Any) -> str | None:
+    """What keeps a cell from being an image, as the end of a sentence."""
+    if not isinstance(image, bytes):
+        return "has no encoded image"
+    try:
+        decode(image)
+    except ImageUnreadable as error:
+        return str(error)
+    return None

@@ -1,0 +1,111 @@
+"""What a label set keeps of the teacher's distribution: a codec, described so that readers need nothing else.
+
+A row has one label per position. Of a text with n tokens a language model labels the first n - 1: position i holds the
+distribution of token i+1. A classifier labels one position, the row itself.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from distillery_api.schema import Digest, Model
+from pydantic import Field
+
+from ..losses.divergence import Divergence
+
+Shifted = Literal["position i predicts token i+1"]
+Temperature = Annotated[float, Field(gt=0, le=100)]
+Vocabulary = Annotated[int, Field(ge=2, le=2**31 - 1)]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a segment: `width` numbers per position; where `sorted_ids`, ids in ascending order."""
+
+    name: str
+    dtype: Literal["int32", "float16", "float32"]
+    width: int
+    sorted_ids: bool = False
+
+
+class SampledCodec(Model):
+    """Ids drawn with replacement at `temperature`: an id's share of the draws is unbiased (arXiv 2503.16870)."""
+
+    kind: Literal["sampled"] = "sampled"
+    alignment: Shifted = "position i predicts token i+1"
+    vocabulary: Vocabulary
+    samples: Annotated[int, Field(ge=1, le=1000, description="Draws per position.")] = 50
+    temperature: Temperature = 1.0
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """draws: the ids drawn, an id as often as it was drawn."""
+        return (Column("draws", "int32", self.samples, sorted_ids=True),)
+
+
+class TopKCodec(Model):
+    """The k most probable ids at `temperature`, and the rest as one bucket: nothing is known of the tail's shape."""
+
+    kind: Literal["topK"] = "topK"
+    alignment: Shifted = "position i predicts token i+1"
+    vocabulary: Vocabulary
+    k: Annotated[int, Field(ge=1, le=1000)]
+    temperature: Temperature = 1.0
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """ids, their log_probs, and log_tail: the log of the mass of all other ids."""
+        return (
+            Column("ids", "int32", self.k, sorted_ids=True),
+            Column("log_probs", "float16", self.k),
+            Column("log_tail", "float16", 1),
+        )
+
+
+class LogitsCodec(Model):
+    """Every logit, before any temperature."""
+
+    kind: Literal["logits"] = "logits"
+    alignment: Shifted | Literal["one position per row"]
+    vocabulary: Annotated[int, Field(ge=1, le=2**31 - 1, description="Logits per position.")]
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """logits."""
+        return (Column("logits", "float32", self.vocabulary),)
+
+
+class HiddenCodec(Model):
+    """The final hidden states that the teacher's head turns into logits; the head is kept once, beside the segments."""
+
+    kind: Literal["hidden"] = "hidden"
+    alignment: Shifted = "position i predicts token i+1"
+    vocabulary: Vocabulary
+    width: Annotated[int, Field(ge=1, le=2**20)]
+    head: Annotated[Digest, Field(description="Of the head's weight [vocabulary, width].")]
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """hidden: states after the final norm."""
+        return (Column("hidden", "float16", self.width),)
+
+
+Codec = Annotated[SampledCodec | TopKCodec | LogitsCodec | HiddenCodec, Field(discriminator="kind")]
+
+
+def admits(codec: Codec, divergence: Divergence, temperature: float) -> str | None:
+    """None where training on the codec's labels follows the teacher's distribution, else why not and what to change."""
+    if isinstance(codec, LogitsCodec | HiddenCodec):
+        return None  # the whole distribution can be computed again
+    if divergence != "forward":
+        return (
+            f"objective.divergence: {divergence} needs the teacher's probability of every id, and {codec.kind} soft"
+            " labels keep a few ids: its gradient would be biased; use forward, or softLabels.kind hidden or logits"
+        )
+    if temperature != codec.temperature:
+        return (
+            f"objective.temperature: {temperature:g} is not the {codec.temperature:g} at which {codec.kind} soft labels"
+            f" were made, and they cannot be turned into another one's; use {codec.temperature:g}, label again with"
+            f" softLabels.temperature {temperature:g}, or use softLabels.kind hidden or logits"
+        )
+    return None

@@ -1,0 +1,116 @@
+"""A Hugging Face folder: downloaded, checked, and loaded. `field` is the field of the spec that names it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from distillery_api.digests import digest_files
+from distillery_api.student import ModelSource
+from distillery_storage import download_folder
+from transformers import PreTrainedModel
+
+from .data.files import first_line
+from .devices import best_device
+from .errors import InputRefused
+
+CONFIG, TOKENIZER, TOKENIZER_CONFIG = "config.json", "tokenizer.json", "tokenizer_config.json"
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A folder whose static files have been read."""
+
+    path: Path
+    uri: str
+    field: str
+    digest: str  # of all files
+    files: dict[str, str]  # digests by name
+    config: dict[str, Any]
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """A JSON object of the folder. Raises InputRefused (ModelUnsupported)."""
+        return read_json(self.path / name, self.uri, self.field)
+
+
+def fetch_folder(source: ModelSource, field: str, needed: Sequence[str], dest: Path) -> ModelFolder:
+    """Download a folder and check it; `needed` are files beside config and weights.
+
+    Raises InputRefused, DigestMismatch's reason included, and storage errors.
+    """
+    files = download_folder(source.uri, dest)
+    digest = digest_files(files)
+    if source.digest and source.digest != digest:
+        raise InputRefused(
+            "DigestMismatch",
+            f"{field}: {source.uri} is {digest}, not {source.digest};"
+            " the folder was changed: restore it, or set the digest you mean",
+        )
+    check_formats(files, needed, source.uri, field)
+    config = read_json(dest / CONFIG, source.uri, field)
+    if "auto_map" in config:
+        raise InputRefused(
+            "UnsafeFormat", f"{field}: {source.uri} needs Python code of its own (auto_map); use a built-in model"
+        )
+    return ModelFolder(dest, source.uri, field, digest, files, config)
+
+
+def check_formats(files: dict[str, str], needed: Sequence[str], uri: str, field: str) -> None:
+    """A config, what prepares the inputs, and safetensors weights, and no pickle in their place."""
+    if not any(name.endswith(".safetensors") for name in files):
+        pickles = [name for name in files if name.endswith(PICKLES)]
+        if pickles:
+            raise InputRefused(
+                "UnsafeFormat",
+                f"{field}: {uri} has its weights in {pickles[0]}, a pickle that can run code when it is"
+                " read; save the model with safetensors",
+            )
+        raise InputRefused("ModelUnsupported", f"{field}: {uri} has no .safetensors weights; add them")
+    for name in (CONFIG, *needed):
+        if name not in files:
+            raise InputRefused(
+                "ModelUnsupported", f"{field}: {uri} has no {name}; save the model and what prepares its inputs there"
+            )
+
+
+def read_json(path: Path, uri: str, field: str) -> dict[str, Any]:
+    """A JSON object of the folder."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputRefused(
+            "ModelUnsupported", f"{field}: {uri}/{path.name} is not JSON: {first_line(error)}; save it again"
+        ) from error
+    if not isinstance(value, dict):
+        raise InputRefused("ModelUnsupported", f"{field}: {uri}/{path.name} is not an object; save it again")
+    return value
+
+
+def load_weights(auto: Any, path: Path, uri: str, field: str, **config: Any) -> tuple[PreTrainedModel, list[str]]:
+    """The model in float32 and evaluation mode, and the names of weights that it lacked or had in another shape.
+
+    auto: the Auto class of the task; `config` replaces parts of config.json. Raises InputRefused (WeightsCorrupt).
+    """
+    try:
+        model, report = auto.from_pretrained(
+            path,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are reported
+            **config,
+        )
+    except Exception as error:  # whatever the libraries raise, the folder does not load
+        raise InputRefused(
+            "WeightsCorrupt", f"{field}: {uri} does not load: {first_line(error)}; upload the model again"
+        ) from error
+    if any(not bool(torch.isfinite(tensor).all()) for tensor in model.parameters()):
+        raise InputRefused("WeightsCorrupt", f"{field}: the weights at {uri} hold NaN or infinity; upload sound ones")
+    loaded: PreTrainedModel = model.eval().to(best_device())
+    mismatched = [name[0] if isinstance(name, tuple) else name for name in report["mismatched_keys"]]
+    return loaded, sorted([*report["missing_keys"], *mismatched])

@@ -1,0 +1,120 @@
+"""Tasks on images with a fixed number of outputs: a small convolutional network, served by ONNX Runtime."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from distillery_api.artifact import ArtifactManifest, ImagePreprocessing
+from distillery_api.distillationjob import Columns
+from distillery_api.run import StageRun
+from distillery_api.soft_labels import SoftLabels
+from distillery_api.student import Student
+from distillery_engine import ImageEncoder, ImageModel
+from transformers import PreTrainedModel
+
+from ..artifacts.onnx_export import MODEL_FILE, export_image_model
+from ..data.files import Rows, first_line
+from ..data.images import load_images
+from ..data.views import AugmentedViews, Views
+from ..errors import InputRefused
+from ..model_folders import ModelFolder
+from ..students.convnet import build_convnet, load_convnet
+from ..teachers.image import PREPROCESSOR, ImageTeacher, fetch_image_teacher
+from ..teachers.local import ReadHead, predict
+from .head import Head, RowHead
+from .task import Preprocessing, RowTask
+
+
+class ImageTask(RowTask[ImageTeacher]):
+    """Image in, `head.outputs` numbers out."""
+
+    def __init__(self, name: str, read_head: ReadHead, head_of: Callable[[Sequence[str]], Head]) -> None:
+        self.name = name
+        self._read_head, self._head_of = read_head, head_of
+
+    def fetch_teacher(self, run: StageRun, dest: Path) -> ImageTeacher:
+        """A Hugging Face folder for image classification."""
+        return fetch_image_teacher(run.teacher, self._read_head, dest)
+
+    def load_rows(self, uri: str, field: str, columns: Columns, head: Head | None, workdir: Path) -> Rows:
+        """Rows with an image and, with a head, a gold value."""
+        return load_images(uri, field, columns, head.gold if isinstance(head, RowHead) else None, workdir)
+
+    def views(self, soft_labels: SoftLabels, teacher: ImageTeacher) -> Views:
+        """As many views as the job asks for; without an augmentation, images as they are."""
+        if (augmentation := soft_labels.augmentation) is None:
+            return Views()
+        height, width = teacher.preprocessing.height, teacher.preprocessing.width
+        if 2 * augmentation.shift >= min(height, width):
+            raise InputRefused(
+                "ModelUnsupported",
+                f"softLabels.augmentation.shift: {augmentation.shift} is half or more of the teacher's"
+                f" {height} x {width} pixels; lower it",
+            )
+        return AugmentedViews(augmentation, soft_labels.views)
+
+    def check_teacher(self, teacher: ImageTeacher, first: Sequence[Any]) -> None:
+        """Load the weights and answer one image; all are of one size for the model."""
+        try:
+            shape = predict(teacher.model, teacher.encoder.collate(first[:1])).shape
+        except InputRefused:
+            raise
+        except Exception as error:  # models raise anything for inputs they were not made for
+            sizes = teacher.preprocessing
+            raise InputRefused(
+                "ModelUnsupported",
+                f"teachers[0].model: {teacher.uri} fails on an image of {sizes.height} x {sizes.width} pixels and"
+                f" {sizes.channels} channels: {first_line(error)}; correct preprocessor_config.json",
+            ) from error
+        if shape != (1, teacher.head.outputs):
+            raise InputRefused(
+                "ModelUnsupported",
+                f"teachers[0].model: {teacher.uri} answers with shape {list(shape)}, not (1, {teacher.head.outputs});"
+                " use a model for image classification whose num_labels is the size of id2label in config.json",
+            )
+
+    def fetch_student(self, student: Student, teacher: ImageTeacher, dest: Path) -> ModelFolder | None:
+        """Students of images start from nothing."""
+        return None
+
+    def fresh_student(
+        self, student: Student, teacher: ImageTeacher, given: ModelFolder | None, seed: int
+    ) -> PreTrainedModel:
+        """A convolutional network for the teacher's images."""
+        assert student.image_config is not None  # noqa: S101 - a rule of the API
+        return build_convnet(student.image_config, teacher.head, teacher.preprocessing, seed)
+
+    def check_student(self, model: PreTrainedModel, teacher: ImageTeacher, row: Any) -> None:
+        """Nothing: a network that was built for these images takes them."""
+
+    def load_student(self, folder: Path) -> PreTrainedModel:
+        """A trained student, in evaluation mode."""
+        return load_convnet(folder)
+
+    def head_of(self, labels: Sequence[str]) -> Head:
+        """The head by its label names."""
+        return self._head_of(labels)
+
+    def export(self, model: PreTrainedModel, source: Path, preprocessing: Preprocessing, folder: Path) -> list[str]:
+        """A graph of pixel_values; the manifest says all about the preprocessing."""
+        assert isinstance(preprocessing, ImagePreprocessing)  # noqa: S101 - as `preprocessing` below makes it
+        sizes = preprocessing
+        export_image_model(model, sizes.channels, sizes.height, sizes.width, folder / MODEL_FILE)
+        return [MODEL_FILE]
+
+    def engine(self, folder: Path, manifest: ArtifactManifest, threads: int) -> ImageModel:
+        """Preprocessing and graph."""
+        return ImageModel(folder, manifest, threads)
+
+    def files(self, teacher: ImageTeacher) -> tuple[str, ...]:
+        """The processor's configuration."""
+        return (PREPROCESSOR,)
+
+    def preprocessing(self, teacher: ImageTeacher, columns: Columns) -> ImagePreprocessing:
+        """The teacher's."""
+        return teacher.preprocessing
+
+    def encoder(self, folder: Path, preprocessing: Preprocessing) -> ImageEncoder:
+        """Made of the preprocessing alone."""
+        assert isinstance(preprocessing, ImagePreprocessing)  # noqa: S101 - as above
+        return ImageEncoder(preprocessing)

@@ -1,0 +1,199 @@
+"""The stages of a causal-lm job on a micro language, and what is refused before any of them."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import micro_language as micro
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from distillery_api.summary import PreflightResult
+from distillery_storage import fetch_artifact
+from distillery_worker.context import Context
+from distillery_worker.errors import InputRefused, Interrupted
+from distillery_worker.evaluation.likelihood import mean_loss
+from distillery_worker.stages.compress import compress
+from distillery_worker.stages.evaluate import evaluate
+from distillery_worker.stages.label import label
+from distillery_worker.stages.preflight import preflight
+from distillery_worker.stages.train import train
+from distillery_worker.students.llama import load_decoder
+from distillery_worker.tasks.causal_lm import CausalLm
+from distillery_worker.training.fitting import Fit
+
+
+class Pipeline:
+    """The stages of one job, run in this process."""
+
+    def __init__(self, source: Path, storage: Path, context: Context, **fields: Any) -> None:
+        self.source, self.storage, self.context, self.fields = source, storage, context, fields
+        self.found: PreflightResult = self.run(preflight, "preflight")
+
+    def run(self, stage: Callable[..., Any], name: str, workdir: str = "", **fields: Any) -> Any:
+        run = micro.make_run(name, self.source, self.storage, **(self.fields | fields))
+        return stage(run, replace(self.context, workdir=self.context.workdir / (workdir or name)))
+
+    def label(self, **fields: Any) -> Any:
+        return self.run(label, "label", labelsKey=self.found.labels_key, **fields)
+
+    def train(self, workdir: str = "", **fields: Any) -> Any:
+        keys = {"labelsKey": self.found.labels_key, "studentKey": self.found.student_key}
+        return self.run(train, "train", workdir, **keys, **fields)
+
+    def compress(self) -> Any:
+        keys = {"labelsKey": self.found.labels_key, "studentKey": self.found.student_key}
+        return self.run(compress, "compress", **keys)
+
+    def evaluate(self, made: Any, min_retention: float) -> Any:
+        artifact = {"uri": made.artifact_uri, "digest": made.artifact_digest}
+        gate = {"minRetention": min_retention}
+        return self.run(evaluate, "evaluate", studentKey=self.found.student_key, artifact=artifact, gate=gate)
+
+
+def test_the_whole_run_ends_in_a_verdict_on_perplexity(
+    language_source: Path, storage: Path, context: Context, tmp_path: Path
+) -> None:
+    slow = micro.TRAINING | {"epochs": 10, "control": {"learningRate": 0.02}}
+    pipeline = Pipeline(language_source, storage, context, training=slow)
+    assert pipeline.found.rows == {"train": 12, "test": 6}
+    pipeline.label()
+    trained = pipeline.train()
+    made = pipeline.compress()
+    assert made.max_abs_difference < 1e-5
+    verdict = pipeline.evaluate(made, 0.5)
+
+    assert verdict.result == "Pass"
+    assert [criterion.name for criterion in verdict.criteria] == ["retention"]
+    measured = {model.name: model for model in verdict.measured}
+    assert set(measured) == {"teacher", "student", "control"}
+    assert {model.metric for model in verdict.measured} == {"perplexity"}
+    assert {model.items for model in verdict.measured} == {6}  # documents
+    assert measured["teacher"].value < measured["student"].value < len(micro.WORDS)
+    assert measured["student"].parameters == trained.parameters
+
+    report = json.loads(Path(verdict.report_uri.removeprefix("file://")).read_text())
+    items = pq.read_table(report["items"]["uri"].removeprefix("file://")).to_pydict()
+    assert len(set(items["document"])) == 6 < len(items["document"])
+    nats = np.average(items["student"], weights=items["tokens"])
+    assert np.exp(nats) == pytest.approx(measured["student"].value, rel=1e-5)
+
+    manifest = fetch_artifact(made.artifact_uri, made.artifact_digest, tmp_path / "artifact")
+    assert (manifest.task, manifest.format, manifest.labels) == ("causal-lm", "safetensors", [])
+    assert set(manifest.files) == {
+        "config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"
+    }  # fmt: skip
+    served, task = load_decoder(tmp_path / "artifact"), CausalLm()
+    rows = task.load_rows(f"file://{language_source}/test.parquet", "test", pipeline_columns(), None, tmp_path)
+    blocks = task.units(rows, task.encoder(tmp_path / "artifact", manifest.preprocessing))
+    assert mean_loss(served, blocks.inputs) == pytest.approx(nats, rel=1e-5)
+
+
+def pipeline_columns() -> Any:
+    return micro.make_run("label", Path(), Path(), labelsKey="sha256:" + "0" * 64).dataset.columns
+
+
+def test_of_pairs_the_responses_alone_count(language_source: Path, storage: Path, context: Context) -> None:
+    files = {name: f"file://{language_source}/{name}.parquet" for name in ("pairs", "test-pairs")}
+    columns = {"prompt": "question", "response": "answer"}
+    dataset = {"train": files["pairs"], "test": files["test-pairs"], "sequenceLength": 16, "columns": columns}
+    pipeline = Pipeline(language_source, storage, context, dataset=dataset)
+    pipeline.label()
+    pipeline.train()
+    verdict = pipeline.evaluate(pipeline.compress(), 0.1)
+    report = json.loads(Path(verdict.report_uri.removeprefix("file://")).read_text())
+    items = pq.read_table(report["items"]["uri"].removeprefix("file://")).to_pydict()
+    assert items["tokens"] == [9] * 10  # eight words of the response, and the end
+
+
+@pytest.mark.parametrize("soft_labels", [{}, {"kind": "topK", "k": 3}, {"kind": "logits"}, {"kind": "hidden"}])
+def test_every_kind_of_soft_label_trains(
+    soft_labels: dict[str, Any], language_source: Path, storage: Path, context: Context
+) -> None:
+    pipeline = Pipeline(language_source, storage, context, softLabels=soft_labels)
+    labelled = pipeline.label()
+    assert labelled.labelled_rows == pipeline.found.missing_rows
+    stored = sum(path.stat().st_size for path in storage.rglob("segments/*.parquet"))
+    assert pipeline.found.label_bytes == pytest.approx(stored, rel=0.5)
+    assert pipeline.train().validation_score > -np.log(len(micro.WORDS))
+
+
+def test_grown_data_labels_only_its_new_blocks(
+    language_source: Path, storage: Path, context: Context, tmp_path: Path
+) -> None:
+    Pipeline(language_source, storage, context).label()
+    texts = [micro.document(seed, 25 + 5 * (seed % 5)) for seed in range(13)]
+    pq.write_table(pa.table({"text": texts}), tmp_path / "grown.parquet")
+    dataset = {"train": f"file://{tmp_path}/grown.parquet", "test": f"file://{language_source}/test.parquet"}
+    grown = Pipeline(language_source, storage, context, dataset=dataset | {"sequenceLength": micro.LENGTH})
+    assert grown.found.missing_rows == 3
+
+
+def test_an_interrupted_training_ends_like_an_undisturbed_one(
+    language_source: Path, tmp_path: Path, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed = Pipeline(language_source, tmp_path / "undisturbed", context)
+    undisturbed.label()
+    whole = undisturbed.train("whole")
+    disturbed = Pipeline(language_source, tmp_path / "disturbed", context)
+    disturbed.label()
+    step = Fit.train_step
+
+    def stop_there(self: Any, *args: Any) -> None:
+        step(self, *args)
+        if self.standing.step == 7:
+            context.stop.set()
+
+    monkeypatch.setattr(Fit, "train_step", stop_there)
+    with pytest.raises(Interrupted):
+        disturbed.train("first")
+    monkeypatch.setattr(Fit, "train_step", step)
+    context.stop.clear()
+    resumed = disturbed.train("second", attempt=2)
+    assert resumed.resumed_from_step == 7
+    assert resumed.validation_score == whole.validation_score
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason", "words"),
+    [
+        pytest.param(
+            {"objective": {"divergence": "reverse"}}, "BiasedSoftLabels", "divergence: reverse", id="reverse on samples"
+        ),
+        pytest.param(
+            {"objective": {"temperature": 2}}, "BiasedSoftLabels", "objective.temperature: 2", id="another temperature"
+        ),
+        pytest.param(
+            {"student": {"config": micro.CONFIG | {"hiddenSize": 64}}},
+            "ModelUnsupported",
+            "hiddenSize: 64 is more than the teacher's 32",
+            id="a student wider than its teacher",
+        ),
+    ],
+)
+def test_what_is_wrong_is_found_before_anything_is_paid_for(
+    fields: dict[str, Any], reason: str, words: str, language_source: Path, storage: Path, context: Context
+) -> None:
+    with pytest.raises(InputRefused, match=words) as caught:
+        Pipeline(language_source, storage, context, **fields)
+    assert caught.value.reason == reason
+
+
+def test_blocks_longer_than_the_teacher_takes_are_refused(
+    language_source: Path, storage: Path, context: Context
+) -> None:
+    dataset = micro.make_run("label", language_source, storage, labelsKey="sha256:" + "0" * 64).dataset.dump()
+    with pytest.raises(InputRefused, match="sequenceLength: 65 tokens are more than the 64"):
+        Pipeline(language_source, storage, context, dataset=dataset | {"sequenceLength": 65})
+
+
+def test_a_document_in_both_files_is_refused(
+    language_source: Path, storage: Path, context: Context, tmp_path: Path
+) -> None:
+    pq.write_table(pa.table({"text": [micro.document(500, 20), micro.document(0, 25)]}), tmp_path / "test.parquet")
+    dataset = {"train": f"file://{language_source}/train.parquet", "test": f"file://{tmp_path}/test.parquet"}
+    with pytest.raises(InputRefused, match="1 rows, the first in row 2"):
+        Pipeline(language_source, storage, context, dataset=dataset)
