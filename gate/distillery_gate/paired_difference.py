@@ -11,6 +11,9 @@ from .intervals import Interval, ScoreTerms, items_needed, lower_root, upper_roo
 from .paired_counts import PairedCounts
 
 
+BESIDE = 1e-12  # of an end of the scale, in units of it
+
+
 def difference_terms(counts: PairedCounts, difference: float) -> ScoreTerms:
     """Numerator and null variance of the statistic for H0: p_new - p_reference = difference, in [-1, 1]."""
     n, gain = counts.n, counts.new_only - counts.reference_only
@@ -32,8 +35,9 @@ def difference_interval(counts: PairedCounts, level: float) -> Interval:
         return Interval(-reach, reach)
     estimate = (counts.new_only - counts.reference_only) / n
     terms = partial(difference_terms, counts)
-    low = lower_root(terms, z, -1.0, estimate) if estimate > -1 else -1.0
-    high = upper_root(terms, z, estimate, 1.0) if estimate < 1 else 1.0
+    # At an estimate of -1 or 1 numerator and variance are both 0, which is a root but not the bound: start beside it.
+    low = lower_root(terms, z, -1.0, min(estimate, 1.0 - BESIDE)) if estimate > -1 else -1.0
+    high = upper_root(terms, z, max(estimate, BESIDE - 1.0), 1.0) if estimate < 1 else 1.0
     return Interval(low, high)
 
 

@@ -7,7 +7,7 @@ from distillery_gate.paired_counts import PairedCounts
 from distillery_gate.paired_difference import difference_interval, difference_items_needed
 from distillery_gate.paired_ratio import ratio_interval, ratio_items_needed
 from distillery_gate.proportion import wilson_interval
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.stats import norm
@@ -143,6 +143,8 @@ def test_the_difference_test_rejects_exactly_when_the_lower_bound_exceeds_the_th
 
 
 @given(tables.filter(lambda counts: counts.discordant > 0 and counts.reference > 0), levels)
+@example(PairedCounts(0, 0, 1, 0), 0.001)
+@example(PairedCounts(0, 0, 25, 0), 0.2)
 @settings(max_examples=100, deadline=None)
 def test_at_equality_both_intervals_agree_with_mcnemars_test(counts, level):
     table = [[counts.both, counts.new_only], [counts.reference_only, counts.neither]]
@@ -246,3 +248,11 @@ def test_items_needed_are_none_at_or_under_the_threshold():
 
 def test_items_needed_beyond_any_test_set_are_none():
     assert difference_items_needed(PairedCounts(0, 10**6 + 1, 10**6, 0), 0.0, 0.05) is None
+
+
+@pytest.mark.parametrize("n", [1, 2, 30, 10_000])
+def test_a_difference_of_one_on_every_item_has_a_bound_inside_the_scale(n: int):
+    z = norm.isf(0.05)
+    low, high = difference_interval(PairedCounts(0, n, 0, 0), 0.05)
+    assert (low, high) == (pytest.approx((n - z * z) / (n + z * z), abs=1e-9), 1.0)
+    assert difference_interval(PairedCounts(0, 0, n, 0), 0.05) == (-1.0, pytest.approx(-low, abs=1e-9))
