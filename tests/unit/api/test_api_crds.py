@@ -105,7 +105,7 @@ def test_conditions_and_stages_merge_by_key(kind: str):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "crds").glob("*.yaml")), ids=lambda path: path.name)
 def test_a_crd_file_stays_small_and_is_the_one_in_the_chart(path: Path):
-    assert len(path.read_bytes()) < 100_000
+    assert len(path.read_bytes()) < 200_000  # `kubectl apply` keeps a copy in an annotation of at most 256 KiB
     assert (ROOT / "helm/distillery/files/crds" / path.name).read_bytes() == path.read_bytes()
     assert yaml.safe_load(path.read_text()) in CRDS.values()
 

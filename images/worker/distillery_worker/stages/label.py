@@ -56,7 +56,7 @@ def shard_of(key: str, shards: int) -> int:
 
 def size(row: Any) -> int:
     """What a row costs, roughly: characters of a text, or of both texts of a pair."""
-    return sum(map(len, row)) if isinstance(row, tuple) else len(row)
+    return len(row[0]) + len(row[1]) if isinstance(row, tuple) and isinstance(row[0], str) else len(row)
 
 
 def write_labels(run: LabelRun, context: Context, store: LabelStore, teacher: Teacher, missing: dict[str, Any]) -> None:
