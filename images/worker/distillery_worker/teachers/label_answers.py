@@ -17,7 +17,7 @@ INSTRUCTION = "Classify the text that the user gives."
 REMINDER = "That is none of the labels. Answer with one of them, and nothing else: {labels}"
 TOP = 20  # log-probabilities that servers give at most by default
 # A label that was not named: far enough below for a probability of 0 at every temperature up to 100, and finite.
-NOT_NAMED = -1e4
+NOT_NAMED = -1e5
 LEAST_ON_LABELS = 0.5  # probability of the first token that must be on labels, or it is no answer to the question
 LEAST = 1e-12  # probability of a label where nothing is left
 MOST_AMBIGUOUS = 0.01  # probability of first tokens with which more than one label begins

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from distillery_engine.classifier import session_options
+from distillery_engine.text_model import session_options
 from numpy.typing import NDArray
 
 from ..data.files import first_line
