@@ -7,23 +7,11 @@ from pydantic import Field
 from . import GROUP
 from .digests import digest_of
 from .pods import EvaluateStage, Stage
-from .schema import URI_RULES, Digest, Model, Name, ObjectName, Uri, rules
+from .schema import URI_RULES, Model, Name, ObjectName, Uri, rules
+from .sources import SecretRef
+from .teachers import Teachers
 
 STAGES = ("preflight", "label", "train", "compress", "evaluate")
-
-
-class ModelSource(Model):
-    """A folder with a Hugging Face model (config.json, tokenizer.json, safetensors weights)."""
-
-    uri: Uri
-    digest: Annotated[Digest, Field(description="Refuse the folder when its content differs.")] | None = None
-
-
-class Teacher(Model):
-    """A model whose answers the student learns."""
-
-    name: Name = "main"
-    model: ModelSource
 
 
 class StudentConfig(Model):
@@ -63,6 +51,9 @@ class Columns(Model):
 
     text: Annotated[str, Field(min_length=1, max_length=128)] = "text"
     label: Annotated[str, Field(min_length=1, max_length=128)] = "label"
+    slice: (
+        Annotated[str, Field(min_length=1, max_length=128, description="Decides which teacher answers a row.")] | None
+    ) = None
 
 
 DataFile = Annotated[
@@ -103,6 +94,17 @@ class Objective(Model):
 
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.9
     temperature: Annotated[float, Field(gt=0, le=100)] = 2.0
+    max_disagreement: (
+        Annotated[
+            float,
+            Field(
+                ge=0,
+                le=1,
+                description="Rows on which the teachers disagree more, 0 to 1, are learned from gold alone.",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class Control(Model):
@@ -148,24 +150,6 @@ class GateSpec(Model):
     def hash(self) -> str:
         """The gate's identity: it stands in the job's snapshot, in the verdict and on the model."""
         return digest_of(self.dump())
-
-
-class SecretRef(Model):
-    """A Secret of this namespace, given to the pods as environment variables; the operator never reads it."""
-
-    name: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=253,
-            json_schema_extra=rules(
-                (
-                    "self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",
-                    "write a Secret's name: lower-case letters, digits, dashes and dots",
-                )
-            ),
-        ),
-    ]
 
 
 class Storage(Model):
@@ -250,10 +234,7 @@ class DistillationJobSpec(Model):
         | None
     ) = None
     task: Literal["text-classification"]
-    teachers: Annotated[
-        list[Teacher],
-        Field(min_length=1, max_length=1, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
-    ]
+    teachers: Teachers
     student: Student = Student()
     dataset: Annotated[
         Dataset,

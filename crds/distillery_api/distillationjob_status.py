@@ -92,11 +92,14 @@ class Artifacts(Model):
     """What the run resolved and made, by content."""
 
     teacher_digest: Digest | None = None
+    teacher_digests: Annotated[dict[Annotated[str, Field(max_length=63)], Digest], Field(max_length=8)] | None = None
     labels_key: Digest | None = None
     student_key: Digest | None = None
     rows: Annotated[dict[Annotated[str, Field(max_length=32)], int], Field(max_length=8)] | None = None
     labelled_rows: int | None = None
     reused_rows: int | None = None
+    unusable_rows: int | None = None
+    tokens: int | None = None
     student: Annotated[str, Field(max_length=1024)] | None = None
     artifact_uri: Annotated[str, Field(max_length=1024)] | None = None
     artifact_digest: Digest | None = None

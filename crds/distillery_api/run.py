@@ -4,8 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from .distillationjob import Dataset, GateSpec, ModelSource, Objective, SoftLabels, Student, Training
+from .distillationjob import Dataset, GateSpec, Objective, SoftLabels, Student, Training
 from .schema import Digest, Model
+from .teachers import Teacher
 
 RUN_ANNOTATION = "distillery.dev/run"
 RUN_PATH = "/etc/distillery/run.json"
@@ -28,7 +29,7 @@ class StageRun(Model):
     attempt: Annotated[int, Field(ge=1)]
     storage: str  # uri of the prefix that this job may write under
     task: Literal["text-classification"] = "text-classification"
-    teacher: ModelSource
+    teachers: list[Teacher]
     dataset: Dataset
     soft_labels: SoftLabels
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from distillery_api.digests import canonical
-from distillery_api.distillationjob import DistillationJobSpec, ModelSource
+from distillery_api.distillationjob import DistillationJobSpec
 from distillery_api.distillationjob_status import Artifacts, Resolved
 from distillery_api.exits import OUT_OF_MEMORY, PERMANENT, STOPPED
 from distillery_api.pods import EvaluateStage
@@ -19,6 +19,7 @@ from distillery_api.run import (
     Run,
     TrainRun,
 )
+from distillery_api.teachers import API_KEY, Teacher
 
 from .names import ATTEMPT, JOB, QUEUE, QUEUE_PRIORITY, STAGE, owner_labels, stage_job
 from .pod_manifests import (
@@ -38,11 +39,10 @@ def build_run(
     made: Artifacts, incumbent: ArtifactRef | None,
 ) -> Run:  # fmt: skip
     """What the stage's pod is told. Digests that preflight found pin the inputs from then on."""
-    teacher = spec.teachers[0].model
     common: dict[str, Any] = {
         "job": job, "attempt": attempt, "storage": spec.storage.uri, "task": spec.task, "dataset": spec.dataset,
         "soft_labels": spec.soft_labels,
-        "teacher": ModelSource(uri=teacher.uri, digest=teacher.digest or made.teacher_digest),
+        "teachers": pinned(spec.teachers, made),
     }  # fmt: skip
     recipe: dict[str, Any] = {"student": spec.student, "objective": spec.objective, "training": spec.training}
     if stage == "preflight":
@@ -59,6 +59,20 @@ def build_run(
         gate=resolved.gate,
         artifact=ArtifactRef(uri=made.artifact_uri or "", digest=made.artifact_digest or ""),
     )  # fmt: skip
+
+
+def pinned(teachers: list[Teacher], made: Artifacts) -> list[Teacher]:
+    """The teachers, each folder with the digest that preflight found for it."""
+    alone = {teachers[0].name: made.teacher_digest} if made.teacher_digest else {}
+    found = made.teacher_digests or alone
+
+    def pin(teacher: Teacher) -> Teacher:
+        if teacher.model is None or teacher.model.digest:
+            return teacher
+        model = teacher.model.model_copy(update={"digest": found.get(teacher.name)})
+        return teacher.model_copy(update={"model": model})
+
+    return [pin(teacher) for teacher in teachers]
 
 
 def build_stage_job(
@@ -123,7 +137,8 @@ def pod_spec(run: Run, spec: DistillationJobSpec, resolved: Resolved, settings: 
     """The pod of a stage."""
     stage: EvaluateStage = getattr(spec.stages, run.stage)
     data = run.dataset
-    claims = claims_of(run.storage, run.teacher.uri, data.train, data.unlabelled, data.test)
+    folders = [teacher.model.uri for teacher in run.teachers if teacher.model]
+    claims = claims_of(run.storage, *folders, data.train, data.unlabelled, data.test)
     pod: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -137,7 +152,7 @@ def pod_spec(run: Run, spec: DistillationJobSpec, resolved: Resolved, settings: 
                 "imagePullPolicy": settings.pods.image_pull_policy,
                 "securityContext": CONTAINER_SECURITY,
                 "resources": resources(stage, resolved.gpu_resource),
-                "env": [{"name": "HOME", "value": "/tmp"}],  # noqa: S108
+                "env": [{"name": "HOME", "value": "/tmp"}, *api_keys(run)],  # noqa: S108
                 "envFrom": credentials(spec.storage.secret_ref.name if spec.storage.secret_ref else None),
                 "ports": [{"name": "progress", "containerPort": PROGRESS_PORT}],
                 "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -157,6 +172,21 @@ def pod_spec(run: Run, spec: DistillationJobSpec, resolved: Resolved, settings: 
     if settings.pods.image_pull_secrets:
         pod["imagePullSecrets"] = [{"name": name} for name in settings.pods.image_pull_secrets]
     return pod
+
+
+def api_keys(run: Run) -> list[dict[str, Any]]:
+    """Keys of the endpoints that a stage asks; a stage that finds one missing says which."""
+    if run.stage in ("train", "compress"):
+        return []
+    asked = [(teacher, teacher.endpoint.secret_ref) for teacher in run.teachers if teacher.endpoint]
+    return [
+        {
+            "name": teacher.api_key_variable,
+            "valueFrom": {"secretKeyRef": {"name": secret.name, "key": API_KEY, "optional": True}},
+        }
+        for teacher, secret in asked
+        if secret
+    ]
 
 
 def resources(stage: EvaluateStage, gpu_resource: str) -> dict[str, Any]:

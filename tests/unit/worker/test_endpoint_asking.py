@@ -23,13 +23,17 @@ class Asked:
         self.stop = threading.Event()
         terms = {"patience": PATIENCE, "concurrency": 4} | terms
         self.interview: Interview[str, str] = Interview(
-            {text: text for text in texts}, ask_text, self.write, Terms(**terms), self.stop
+            {text: text for text in texts}, ask_text, self.write, self.seen, Terms(**terms), self.stop
         )
         self.endpoint = ChatEndpoint("big", server.url, "m", "secret-key", timeout)
 
     def write(self, keys: list[str], results: list[str], tokens: int) -> None:
         self.written |= dict(zip(keys, results, strict=True))
         self.tokens.append(tokens)
+
+    def seen(self, results: list[str]) -> None:
+        if "stop asking" in results:
+            raise InputRefused("AnswersUnusable", "teachers: enough")
 
     def run(self) -> int:
         return self.interview.run(self.endpoint)
@@ -228,6 +232,14 @@ def test_answers_are_written_as_they_come(terms: dict[str, Any]) -> None:
         asked.run()
     assert len(asked.tokens) >= 4
     assert len(asked.written) == 20
+
+
+def test_whoever_watches_may_end_the_asking_and_what_was_answered_is_kept() -> None:
+    with scripted(lambda text, before: completion("stop asking" if text == "row 02" else text)) as server:
+        asked = Asked(server, rows(20), concurrency=1)
+        with pytest.raises(InputRefused, match="enough"):
+            asked.run()
+    assert sorted(asked.written) == rows(3)
 
 
 def test_an_error_of_the_writer_reaches_the_caller() -> None:

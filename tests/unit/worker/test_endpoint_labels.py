@@ -13,7 +13,7 @@ from distillery_worker.teachers.label_answers import (
     LabelAnswer,
     LabelQuestions,
     Outcome,
-    check_usable,
+    Tally,
     read_first_token,
     read_label,
 )
@@ -28,6 +28,7 @@ def ask(server: ChatServer, questions: LabelQuestions, texts: list[str]) -> dict
         {text: text for text in texts},
         questions,
         lambda keys, results, tokens: written.update(zip(keys, results, strict=True)),
+        lambda results: None,
         Terms(),
         threading.Event(),
     )
@@ -65,7 +66,7 @@ def test_labels_that_differ_by_case_alone_must_be_named_exactly() -> None:
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 100.0])
 def test_a_named_label_has_probability_one_at_every_temperature(temperature: float) -> None:
     with scripted(lambda text, before: completion("owl")) as server:
-        (given,) = ask(server, LabelQuestions(ANIMALS), ["hoo"]).values()
+        (given,) = ask(server, LabelQuestions(ANIMALS, "Which animal?"), ["hoo"]).values()
     assert softmax(given.logits / temperature).tolist() == [0.0, 0.0, 1.0]
     assert given.outcome is Outcome.ANSWERED
 
@@ -85,7 +86,7 @@ def test_an_answer_outside_the_labels_is_asked_for_once_more_with_a_reminder() -
         return completion("A wise bird") if text == "hoo" else completion("owl")
 
     with scripted(second) as server:
-        (given,) = ask(server, LabelQuestions(ANIMALS), ["hoo"]).values()
+        (given,) = ask(server, LabelQuestions(ANIMALS, "Which animal?"), ["hoo"]).values()
     assert (given.outcome, given.asked, int(given.logits.argmax())) == (Outcome.ANSWERED, 2, 2)
     assert [turn["role"] for turn in server.asked[1]["messages"]] == ["system", "user", "assistant", "user"]
     assert server.asked[1]["messages"][2]["content"] == "A wise bird"
@@ -93,7 +94,7 @@ def test_an_answer_outside_the_labels_is_asked_for_once_more_with_a_reminder() -
 
 def test_an_answer_outside_the_labels_twice_is_dropped_and_counted() -> None:
     with scripted(lambda text, before: completion("who knows")) as server:
-        (given,) = ask(server, LabelQuestions(ANIMALS), ["hoo"]).values()
+        (given,) = ask(server, LabelQuestions(ANIMALS, "Which animal?"), ["hoo"]).values()
     assert (given.outcome, given.asked) == (Outcome.OUTSIDE, 2)
     assert np.isnan(given.logits).all()
     assert len(server.asked) == 2
@@ -104,7 +105,7 @@ def test_a_row_that_the_server_refuses_is_dropped_and_the_others_are_answered() 
         return refusal(400, "context length exceeded") if text == "long" else completion("cat")
 
     with scripted(strict) as server:
-        given = ask(server, LabelQuestions(ANIMALS), ["long", "short"])
+        given = ask(server, LabelQuestions(ANIMALS, "Which animal?"), ["long", "short"])
     assert given["long"].outcome is Outcome.REFUSED
     assert given["long"].said == "400: context length exceeded"
     assert given["short"].outcome is Outcome.ANSWERED
@@ -113,7 +114,7 @@ def test_a_row_that_the_server_refuses_is_dropped_and_the_others_are_answered() 
 def test_soft_answers_ask_for_log_probabilities_and_become_a_distribution() -> None:
     top = [[("cat", math.log(0.6)), ("dog", math.log(0.2)), ("owl", math.log(0.1)), ("The", math.log(0.1))]]
     with scripted(lambda text, before: completion("cat", top=top)) as server:
-        (given,) = ask(server, LabelQuestions(ANIMALS, soft=True), ["miaow"]).values()
+        (given,) = ask(server, LabelQuestions(ANIMALS, "Which animal?", soft=True), ["miaow"]).values()
     assert (server.asked[0]["logprobs"], server.asked[0]["top_logprobs"]) == (True, 20)
     np.testing.assert_allclose(softmax(given.logits), np.array([6, 2, 1]) / 9, rtol=1e-6)
 
@@ -151,9 +152,9 @@ def test_a_first_token_counts_for_a_label_only_where_it_tells_labels_apart(
 
 def test_labels_of_which_one_begins_another_are_refused_for_soft_answers_alone() -> None:
     with pytest.raises(InputRefused, match=r"'cargo' begins with label 'car'.*answers: Text") as refused:
-        LabelQuestions(("car", "cargo"), soft=True)
+        LabelQuestions(("car", "cargo"), "Which?", soft=True)
     assert refused.value.reason == "LabelsIndistinct"
-    LabelQuestions(("car", "cargo"))
+    LabelQuestions(("car", "cargo"), "Which?")
 
 
 def test_a_server_without_log_probabilities_is_refused_for_soft_answers() -> None:
@@ -161,15 +162,25 @@ def test_a_server_without_log_probabilities_is_refused_for_soft_answers() -> Non
         scripted(lambda text, before: completion("cat")) as server,
         pytest.raises(InputRefused, match=r"no log-probabilities.*answers: Text"),
     ):
-        ask(server, LabelQuestions(ANIMALS, soft=True), ["miaow"])
+        ask(server, LabelQuestions(ANIMALS, "Which animal?", soft=True), ["miaow"])
+
+
+def judged(least: float, usable: int, unusable: int) -> Tally:
+    tally = Tally(least)
+    tally.add([LabelAnswer(Outcome.ANSWERED, np.zeros(2, np.float32), "cat")] * usable)
+    tally.add([LabelAnswer(Outcome.OUTSIDE, np.zeros(2, np.float32), "no idea")] * unusable)
+    return tally
 
 
 def test_too_few_usable_answers_are_refused_with_counts_and_an_example() -> None:
-    with scripted(
-        lambda text, before: completion("cat" if text in ("row 0", "row 1", "row 2") else "no idea")
-    ) as server:
-        given = list(ask(server, LabelQuestions(ANIMALS), [f"row {index}" for index in range(4)]).values())
-    check_usable(given, 0.75)
-    with pytest.raises(InputRefused, match=r"of 4 rows: 3 answered, 1 outside.*'no idea'.*76%") as refused:
-        check_usable(given, 0.76)
+    tally = judged(0.76, usable=30, unusable=10)
+    tally.check(0.75)
+    with pytest.raises(InputRefused, match=r"40 rows: 30 answered, 10 outside; .*'no idea'.*76%") as refused:
+        tally.check(0.76)
     assert refused.value.reason == "AnswersUnusable"
+
+
+def test_hopeless_answers_are_refused_before_all_are_paid_for() -> None:
+    judged(0.9, usable=28, unusable=32)
+    with pytest.raises(InputRefused, match="60 rows: 20 answered, 40 outside"):
+        judged(0.9, usable=20, unusable=40)

@@ -36,6 +36,7 @@ def interview(url: str, questions: LabelQuestions, texts: list[str], key: str = 
         {text: text for text in texts},
         questions,
         lambda keys, results, tokens: written.update(zip(keys, results, strict=True)),
+        lambda results: None,
         Terms(concurrency=2),
         threading.Event(),
     )
@@ -65,7 +66,7 @@ def test_a_text_answer_and_its_cost_come_back_as_the_server_counts_them(url: str
         answers.append(await ask(Question((Message("user", text),), max_tokens=3)))
         return answers[-1].text
 
-    Interview({"row": "the owl"}, generate, lambda *_: None, Terms(), threading.Event()).run(
+    Interview({"row": "the owl"}, generate, lambda *_: None, lambda results: None, Terms(), threading.Event()).run(
         ChatEndpoint("tiny", url, "tiny", tiny_llm.KEY, timeout=20)
     )
     prompt = llm.tokenizer.encode(tiny_llm.rendered([Message("user", "the owl")])).ids

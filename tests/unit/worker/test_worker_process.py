@@ -71,7 +71,7 @@ def test_the_entry_point_fails_clearly_where_the_data_is_not(
 ) -> None:
     monkeypatch.setattr(__main__, "log_to_stderr", lambda: None)  # it takes the root logger over for good
     monkeypatch.setattr(signal, "signal", lambda *_: None)
-    run = micro.make_run("preflight", source, storage, teacher={"uri": f"file://{tmp_path}/nothing"})
+    run = micro.make_run("preflight", source, storage, teachers=[{"model": {"uri": f"file://{tmp_path}/nothing"}}])
     (tmp_path / "run.json").write_text(run.model_dump_json(by_alias=True))
     paths = {"--run": "run.json", "--termination-log": "message", "--workdir": "work"}
     arguments = [word for flag, name in paths.items() for word in (flag, str(tmp_path / name))]

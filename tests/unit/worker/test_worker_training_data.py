@@ -12,7 +12,7 @@ from distillery_worker.errors import InputRefused
 from distillery_worker.labels.store import LabelStore
 from distillery_worker.losses.objective import NO_GOLD
 from distillery_worker.tasks.classification import Classification
-from distillery_worker.training.examples import collect, epoch_batches, validation_keys
+from distillery_worker.training.examples import Lookup, collect, epoch_batches, validation_keys
 
 HEAD = Classification(["cat", "dog"])
 LENGTHS = np.array([3, 9, 4, 4, 7, 5, 3, 8, 6, 5])
@@ -38,6 +38,11 @@ def rows(texts: list[str], gold: list[int] | None) -> Rows:
     return Rows(texts, None if gold is None else np.array(gold), "d", [row_key(text) for text in texts])
 
 
+def found(store: LabelStore) -> Lookup:
+    """The store of one teacher as its panel reads it."""
+    return lambda rows: store.lookup(rows.keys)
+
+
 @pytest.fixture
 def tokenizer(source: Path) -> TextTokenizer:
     return TextTokenizer(source / "teacher" / "tokenizer.json", 12, 0)
@@ -56,7 +61,7 @@ def test_equal_texts_stay_together_and_an_unlabelled_copy_adds_nothing(
     store: LabelStore, tokenizer: TextTokenizer
 ) -> None:
     gold = rows(["a cat", "a dog", "a cat", "a dog"], [0, 1, 0, 1])
-    split = collect(gold, rows(["the owl", "a dog", "the cat", "the owl"], None), tokenizer, HEAD, store, seed=0)
+    split = collect(gold, rows(["the owl", "a dog", "the cat", "the owl"], None), tokenizer, HEAD, found(store), seed=0)
     held = {tuple(row) for row in split.validation.rows}
     assert len(held) == 1
     assert len(split.validation) == 2
@@ -67,12 +72,12 @@ def test_equal_texts_stay_together_and_an_unlabelled_copy_adds_nothing(
 
 def test_each_row_carries_its_own_soft_labels(store: LabelStore, tokenizer: TextTokenizer) -> None:
     gold = rows(["a cat", "a dog"], [0, 1])
-    split = collect(gold, rows(["the cat", "the owl"], None), tokenizer, HEAD, store, seed=0)
+    split = collect(gold, rows(["the cat", "the owl"], None), tokenizer, HEAD, found(store), seed=0)
     unlabelled = split.learn.gold == NO_GOLD
     assert split.learn.teacher[unlabelled][:, 0].tolist() == [3.0, 2.0]
 
 
 def test_rows_without_soft_labels_stop_the_training(store: LabelStore, tokenizer: TextTokenizer) -> None:
     with pytest.raises(InputRefused, match="1 of 3 rows") as caught:
-        collect(rows(["a cat", "a dog", "no owl"], [0, 1, 1]), None, tokenizer, HEAD, store, seed=0)
+        collect(rows(["a cat", "a dog", "no owl"], [0, 1, 1]), None, tokenizer, HEAD, found(store), seed=0)
     assert caught.value.reason == "LabelsMissing"

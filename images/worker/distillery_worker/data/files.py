@@ -23,6 +23,7 @@ class Rows:
     gold: NDArray[Any] | None
     digest: str
     keys: list[str]  # one per row; equal inputs have equal keys
+    slices: list[str] | None = None  # one per row, where dataset.columns.slice is set
 
     def __len__(self) -> int:
         return len(self.inputs)

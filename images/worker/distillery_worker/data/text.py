@@ -22,11 +22,12 @@ def load_texts(uri: str, field: str, columns: Columns, read_gold: ReadGold | Non
     Raises InputRefused (DataUnreadable, MissingColumn, EmptyText, and what `read_gold` raises) and storage errors.
     """
     path = fetch_file(uri, field, workdir)
-    wanted = [columns.text] if read_gold is None else [columns.text, columns.label]
+    wanted = [columns.text, *([columns.label] if read_gold else []), *([columns.slice] if columns.slice else [])]
     table = read_columns(path, uri, field, wanted)
     texts = checked_texts(table[columns.text], field, columns.text)
     gold = None if read_gold is None else read_gold(table[columns.label], field, columns.label)
-    return Rows(texts, gold, file_digest(path), [row_key(text) for text in texts])
+    slices = [str(value) for value in table[columns.slice]] if columns.slice else None
+    return Rows(texts, gold, file_digest(path), [row_key(text) for text in texts], slices)
 
 
 def checked_texts(values: list[Any], field: str, column: str) -> list[str]:

@@ -27,9 +27,9 @@ class Codec(Model):
 
     codec: str = "logits float32"
     teacher: Digest
-    tokenizer: Digest
+    tokenizer: Digest | None = None  # an endpoint has its own
     kind: str
-    max_length: int
+    max_length: int | None = None
     labels: list[str]
 
     @property
@@ -47,6 +47,7 @@ class Segment(Model):
     rows: int
     shard: int
     job_uid: str
+    tokens: int = 0  # that an endpoint counted for these rows
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,15 @@ class LabelStore:
                 " use another storage.uri, or delete that folder if no job needs it"
             )
 
-    def append(self, keys: list[str], logits: NDArray[np.float32], shard: int, job_uid: str) -> None:
-        """Store logits [rows, labels] of the rows. Writing the same segment twice changes nothing."""
+    def append(self, keys: list[str], logits: NDArray[np.float32], shard: int, job_uid: str, tokens: int = 0) -> None:
+        """Store logits [rows, labels] of the rows. Writing the same segment twice changes nothing.
+
+        A row of NaN was answered, and not usably: nobody asks for it again.
+        """
         data = encode(keys, logits)
         name = f"{SEGMENTS}/{hashlib.sha256(data).hexdigest()}"
         self.prefix.write(f"{name}.parquet", data)
-        record = Segment(digest=digest_bytes(data), rows=len(keys), shard=shard, job_uid=job_uid)
+        record = Segment(digest=digest_bytes(data), rows=len(keys), shard=shard, job_uid=job_uid, tokens=tokens)
         self.prefix.write(f"{name}.json", canonical(record.dump()))
 
     def segments(self) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
@@ -92,6 +96,14 @@ class LabelStore:
                 " delete this segment (.json first) and the next run labels its rows again"
             )
         return decode(data)
+
+    def tokens_spent(self, job_uid: str, shard: int | None) -> int:
+        """Tokens that a job paid for, in one shard or in all."""
+        records = [self.prefix.read(path) for path in self.prefix.list(SEGMENTS) if path.endswith(".json")]
+        segments = [Segment.model_validate_json(record) for record in records]
+        return sum(
+            segment.tokens for segment in segments if segment.job_uid == job_uid and shard in (None, segment.shard)
+        )
 
     def keys(self) -> set[str]:
         """Keys of all rows that have soft labels."""

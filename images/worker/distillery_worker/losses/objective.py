@@ -9,12 +9,14 @@ NO_GOLD = -100  # torch's own "ignore this row" label
 def objective(student: Tensor, teacher: Tensor, gold: Tensor, alpha: float, temperature: float) -> Tensor:
     """alpha * T^2 * KL(teacher || student) + (1 - alpha) * CE(gold).
 
-    Each term is the mean over its own rows: the first over all, the second over those with a gold label.
-    student, teacher: logits [rows, labels]; gold: label ids [rows], NO_GOLD where there is none.
+    Each term is the mean over its own rows: the first over those with a teacher's answer, the second over those with a
+    gold label. student, teacher: logits [rows, labels], the teacher's NaN where there is no answer; gold: label ids
+    [rows], NO_GOLD where there is none.
     """
     loss = student.new_zeros(())
-    if alpha > 0:
-        loss = loss + alpha * soft_loss(student, teacher, temperature)
+    answered = ~teacher.isnan().any(dim=-1)
+    if alpha > 0 and bool(answered.any()):
+        loss = loss + alpha * soft_loss(student[answered], teacher[answered], temperature)
     if alpha < 1 and bool((gold != NO_GOLD).any()):
         loss = loss + (1 - alpha) * functional.cross_entropy(student, gold, ignore_index=NO_GOLD)
     return loss

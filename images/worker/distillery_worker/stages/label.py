@@ -1,80 +1,75 @@
-"""label: write the teacher's answers for this shard's rows that have none."""
+"""label: write the teachers' answers for this shard's rows that have none."""
 
 from typing import Any
 
-import numpy as np
 from distillery_api.run import LabelRun
 from distillery_api.summary import LabelResult
 from distillery_storage import open_prefix
-from numpy.typing import NDArray
 
 from ..context import Context
+from ..data.files import Rows
 from ..errors import InputRefused
 from ..labels.store import LabelStore
+from ..labels.writer import SegmentWriter
 from ..tasks.registry import TASKS
+from ..teachers.panel import fetch_panel
 from ..teachers.teacher import Teacher
-
-SEGMENT_ROWS = 2048  # work that a kill can cost
 
 
 def label(run: LabelRun, context: Context) -> LabelResult:
     """Label the shard, segment by segment; a second run skips what is stored."""
-    teacher = TASKS[run.task].fetch_teacher(run.teacher, context.folder("teacher"))
-    codec = teacher.codec(run.soft_labels.kind)
-    if codec.key != run.labels_key:
+    panel = fetch_panel(run, context)
+    if panel.labels_key != run.labels_key:
         raise InputRefused(
             "DigestMismatch",
-            f"teachers[0].model: {run.teacher.uri} changed after preflight (labels key {codec.key},"
+            f"teachers: a model's folder changed after preflight (labels key {panel.labels_key},"
             f" not {run.labels_key}); restore the folder or apply the job again",
         )
-    store = LabelStore.at(open_prefix(run.storage), run.labels_key)
-    rows = shard_rows(run, context)
-    stored = store.keys()
-    missing = {key: row for key, row in rows.items() if key not in stored}
-    context.progress.start(len(rows), "rows")
-    context.progress.resume(len(rows) - len(missing))
-    if missing:
-        store.describe(codec)
-        write_labels(run, context, store, teacher, missing)
-    return LabelResult(shard=context.shard, labelled_rows=len(missing), reused_rows=len(rows) - len(missing))
+    works = [
+        Work(run, context, teacher, rows) for teacher, rows in panel.questions(files_to_learn(run, context)).values()
+    ]
+    context.progress.start(sum(len(work.rows) for work in works), "rows")
+    context.progress.resume(sum(len(work.rows) - len(work.missing) for work in works))
+    for work in works:
+        work.label()
+    keys, labelled = ({key for work in works for key in getattr(work, part)} for part in ("rows", "missing"))
+    return LabelResult(
+        shard=context.shard,
+        labelled_rows=len(labelled),
+        reused_rows=len(keys - labelled),
+        unusable_rows=sum(work.writer.unusable for work in works) or None,
+        tokens=sum(work.writer.tokens for work in works) or None,
+    )
 
 
-def shard_rows(run: LabelRun, context: Context) -> dict[str, Any]:
-    """Distinct rows of train and unlabelled that belong to this shard, by row key."""
+class Work:
+    """What one teacher has to answer in this shard."""
+
+    def __init__(self, run: LabelRun, context: Context, teacher: Teacher, rows: dict[str, Any]) -> None:
+        self.context, self.teacher, self.codec = context, teacher, teacher.codec(run.soft_labels.kind)
+        shards = run.soft_labels.shards
+        self.rows = {key: row for key, row in rows.items() if shard_of(key, shards) == context.shard}
+        store = LabelStore.at(open_prefix(run.storage), self.codec.key)
+        stored = store.keys()
+        self.missing = {key: row for key, row in self.rows.items() if key not in stored}
+        self.writer = SegmentWriter(store, run.job.uid, context.shard, shards)
+
+    def label(self) -> None:
+        """Answer the rows that have no answer yet."""
+        if self.missing:
+            self.writer.store.describe(self.codec)
+            self.teacher.label(self.missing, self.writer, self.context)
+
+
+def files_to_learn(run: LabelRun, context: Context) -> list[Rows]:
+    """Train and unlabelled, without gold."""
     task, columns, folder = TASKS[run.task], run.dataset.columns, context.folder("data")
     files = [("train", run.dataset.train)]
     if run.dataset.unlabelled:
         files.append(("unlabelled", run.dataset.unlabelled))
-    loaded = [task.load_rows(uri, field, columns, None, folder) for field, uri in files]
-    keyed = {key: row for rows in loaded for key, row in zip(rows.keys, rows.inputs, strict=True)}
-    return {key: row for key, row in keyed.items() if shard_of(key, run.soft_labels.shards) == context.shard}
+    return [task.load_rows(uri, field, columns, None, folder) for field, uri in files]
 
 
 def shard_of(key: str, shards: int) -> int:
     """The shard that labels a row: only the row decides, so any number of shards covers each row once."""
     return int(key[:16], 16) % shards
-
-
-def write_labels(run: LabelRun, context: Context, store: LabelStore, teacher: Teacher, missing: dict[str, Any]) -> None:
-    """Ask the teacher for the rows, and store a segment at a time."""
-    # Longest first: memory runs out at once or never.
-    keys = sorted(missing, key=lambda key: (-len(missing[key]), key))
-    for start in range(0, len(keys), SEGMENT_ROWS):
-        segment = keys[start : start + SEGMENT_ROWS]
-
-        def answered(rows: int, stored: int = start) -> None:
-            context.progress.advance(rows)
-            context.check_stop(f"{stored} of {len(keys)} rows are stored")
-
-        context.check_stop(f"{start} of {len(keys)} rows are stored")
-        answers = teacher.answers([missing[key] for key in segment], answered)
-        store.append(segment, checked(answers, run.teacher.uri), context.shard, run.job.uid)
-
-
-def checked(logits: NDArray[np.float32], uri: str) -> NDArray[np.float32]:
-    """The logits, or InputRefused where one is NaN or infinite."""
-    if not np.isfinite(logits).all():
-        raise InputRefused(
-            "WeightsCorrupt", f"teachers[0].model: {uri} answers NaN or infinity for some rows; upload sound weights"
-        )
-    return logits

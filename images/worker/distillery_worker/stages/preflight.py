@@ -13,25 +13,27 @@ from ..errors import InputRefused
 from ..labels.store import LabelStore
 from ..tasks.head import Head
 from ..tasks.registry import TASKS
+from ..teachers.panel import fetch_panel
 
 
 def preflight(run: PreflightRun, context: Context) -> PreflightResult:
     """Raises InputRefused with the first thing that is wrong."""
     task = TASKS[run.task]
-    teacher = task.fetch_teacher(run.teacher, context.folder("teacher"))
-    files = load_dataset(run, teacher.head, context)
+    panel = fetch_panel(run, context)
+    files = load_dataset(run, panel.head, context)
     check_rows(files)
-    task.check_teacher(teacher, files["train"].inputs[0])
-    task.check_student(run.student, teacher)
-    labels_key = teacher.codec(run.soft_labels.kind).key
-    wanted = {key for field in ("train", "unlabelled") if field in files for key in files[field].keys}
-    missing = wanted - LabelStore.at(open_prefix(run.storage), labels_key).keys()
+    panel.check(task, files["train"], files["test"])
+    task.check_student(run.student, panel.local)
+    asked = panel.questions([files[field] for field in ("train", "unlabelled") if field in files])
+    storage = open_prefix(run.storage)
+    missing = [set(rows) - LabelStore.at(storage, key).keys() for key, (_, rows) in asked.items()]
     return PreflightResult(
-        teacher_digest=teacher.digest,
-        labels_key=labels_key,
-        student_key=student_key(run, labels_key, files),
+        teacher_digest=panel.digest,
+        teacher_digests=panel.folder_digests(),
+        labels_key=panel.labels_key,
+        student_key=student_key(run, panel.labels_key, files),
         rows={field: len(rows) for field, rows in files.items()},
-        missing_rows=len(missing),
+        missing_rows=len(set().union(*missing)),
     )
 
 

@@ -3,6 +3,7 @@
 import shutil
 import uuid
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from distillery_api.distillationjob import Objective
@@ -13,11 +14,11 @@ from distillery_storage.folders import file_digest
 
 from ..artifacts.records import ModelRecord, TrainRecord, publish_record, read_record, student_prefix
 from ..context import Context
-from ..labels.store import LabelStore
 from ..students.bert import count_parameters
 from ..tasks.registry import TASKS
 from ..tasks.task import Task
 from ..teachers.local import LocalTeacher
+from ..teachers.panel import Panel, fetch_panel
 from ..training.checkpoints import Checkpoints
 from ..training.examples import Split, collect
 from ..training.fitting import Fit, Schedule
@@ -69,11 +70,12 @@ def train(run: TrainRun, context: Context) -> TrainResult:
 def train_both(run: TrainRun, context: Context, student: Prefix) -> TrainRecord:
     """Student first, then the control if the job asks for one."""
     task = TASKS[run.task]
-    teacher = task.fetch_teacher(run.teacher, context.folder("teacher"))
+    panel = fetch_panel(run, context)
+    teacher = panel.local
     # The token keeps two pods of one attempt (a lost node's pod may not be dead) out of each other's files.
     attempt = f"{run.job.uid}-{run.attempt}-{uuid.uuid4().hex[:8]}"
     training = Training(run, context, student, attempt, task, teacher)
-    split = load_split(training)
+    split = load_split(training, panel)
     schedule = training.schedule(len(split.learn), run.training.learning_rate)
     context.progress.start(schedule.steps * (2 if run.training.control else 1), "steps")
     learned, began = fit(training, "student", split, schedule, run.objective)
@@ -85,7 +87,7 @@ def train_both(run: TrainRun, context: Context, student: Prefix) -> TrainRecord:
         student,
         TrainRecord(
             job_uid=run.job.uid,
-            teacher=teacher.digest,
+            teacher=panel.digest,
             labels_key=run.labels_key,
             student_key=run.student_key,
             labels=list(teacher.head.labels),
@@ -98,7 +100,7 @@ def train_both(run: TrainRun, context: Context, student: Prefix) -> TrainRecord:
     )
 
 
-def load_split(training: Training) -> Split:
+def load_split(training: Training, panel: Panel) -> Split:
     """The rows with their soft labels."""
     run, task, teacher = training.run, training.task, training.teacher
     columns, folder = run.dataset.columns, training.context.folder("data")
@@ -106,8 +108,8 @@ def load_split(training: Training) -> Split:
     unlabelled = None
     if run.dataset.unlabelled:
         unlabelled = task.load_rows(run.dataset.unlabelled, "unlabelled", columns, None, folder)
-    store = LabelStore.at(open_prefix(run.storage), run.labels_key)
-    return collect(gold, unlabelled, teacher.encoder, teacher.head, store, run.training.seed)
+    lookup = partial(panel.stored, open_prefix(run.storage), run.objective.max_disagreement)
+    return collect(gold, unlabelled, teacher.encoder, panel.head, lookup, run.training.seed)
 
 
 def fit(training: Training, name: str, split: Split, schedule: Schedule, target: Objective) -> tuple[ModelRecord, int]:

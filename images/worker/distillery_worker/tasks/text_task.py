@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from distillery_api.artifact import ArtifactManifest, Preprocessing
-from distillery_api.distillationjob import Columns, ModelSource, Student
+from distillery_api.distillationjob import Columns, Student
+from distillery_api.sources import ModelSource
 from distillery_engine import TextModel, TextTokenizer
 from transformers import PreTrainedModel
 
@@ -14,7 +15,8 @@ from ..data.files import Rows, first_line
 from ..data.text import load_texts
 from ..errors import InputRefused
 from ..students.bert import build_student, check_student, load_student
-from ..teachers.local import TOKENIZER, TOKENIZER_CONFIG, LocalTeacher, ReadHead, fetch_teacher, predict
+from ..teachers.local import TOKENIZER, TOKENIZER_CONFIG, LocalTeacher, ReadHead, fetch_teacher
+from ..teachers.onnx_teacher import onnx_teacher
 from .head import Head
 from .task import Task
 
@@ -27,8 +29,9 @@ class TextTask(Task):
         self._read_head, self._head_of = read_head, head_of
 
     def fetch_teacher(self, source: ModelSource, dest: Path) -> LocalTeacher:
-        """A Hugging Face folder for sequence classification."""
-        return fetch_teacher(source, self._read_head, dest)
+        """A Hugging Face folder for sequence classification, with weights or as ONNX."""
+        teacher = fetch_teacher(source, self._read_head, dest)
+        return teacher if any(dest.glob("*.safetensors")) else onnx_teacher(teacher)
 
     def load_rows(self, uri: str, field: str, columns: Columns, head: Head | None, workdir: Path) -> Rows:
         """Rows with a text and, with a head, a gold value."""
@@ -37,7 +40,7 @@ class TextTask(Task):
     def check_teacher(self, teacher: LocalTeacher, row: Any) -> None:
         """Load the weights and answer one real and one overlong row."""
         try:
-            shape = predict(teacher.model, teacher.encoder.batch([row, row * teacher.max_length])).shape
+            shape = teacher.predict(teacher.encoder.batch([row, row * teacher.max_length])).shape
         except InputRefused:
             raise
         except Exception as error:  # models raise anything for inputs they were not made for
@@ -55,7 +58,7 @@ class TextTask(Task):
 
     def check_student(self, student: Student, teacher: LocalTeacher) -> None:
         """The student's embeddings must be projections of the teacher's."""
-        check_student(student.config, teacher.model.get_input_embeddings().weight.shape[1])
+        check_student(student.config, teacher.embeddings().shape[1])
 
     def architecture(self, student: Student) -> str:
         """The one architecture of a student with a config."""
@@ -66,7 +69,7 @@ class TextTask(Task):
         return build_student(
             student.config,
             teacher.head,
-            teacher.model.get_input_embeddings().weight.detach(),
+            teacher.embeddings(),
             max_length=teacher.max_length,
             pad_token_id=teacher.pad_token_id,
             seed=seed,

@@ -125,11 +125,15 @@ class Asker:
 
 @dataclass
 class Interview(Generic[Row, Result]):
-    """Rows by key, how one is asked, and where results go: `write(keys, results, tokens spent on them)`."""
+    """Rows by key, how one is asked, and where results go: `write(keys, results, tokens spent on them)`.
+
+    `watch` sees results as they come, before they are written, and may raise to end the asking.
+    """
 
     rows: Mapping[str, Row]
     interpret: Interpret[Row, Result]
     write: Callable[[list[str], list[Result], int], None]
+    watch: Callable[[list[Result]], None]
     terms: Terms
     stop: threading.Event
     done: list[tuple[str, Result]] = field(default_factory=list)
@@ -175,11 +179,13 @@ class Interview(Generic[Row, Result]):
     def _collect(self, running: dict[asyncio.Task[Result], str], ended: set[asyncio.Task[Result]]) -> None:
         """Keep every result before the first error is raised."""
         failed = [task for task in ended if task.exception()]
-        self.done += [(running[task], task.result()) for task in ended if task not in failed]
+        fresh = [(running[task], task.result()) for task in ended if task not in failed]
+        self.done += fresh
         for task in ended:
             del running[task]
         if failed:
             raise failed[0].exception() or RuntimeError
+        self.watch([result for _, result in fresh])
 
     async def _wind_up(self, running: dict[asyncio.Task[Result], str]) -> None:
         if not running:

@@ -81,6 +81,15 @@ def mean_log_probabilities(logits: NDArray[np.float32], weights: Floats) -> NDAr
     return mixed.astype(np.float32)
 
 
+def mean_outputs(outputs: NDArray[np.float32], weights: Floats) -> NDArray[np.float32]:
+    """The weighted mean of outputs such as scores, [rows, outputs], from [teachers, rows, outputs]; NaN if all are."""
+    own = answered(outputs, weights)
+    total = own.sum(axis=0)
+    share = np.divide(own, total, out=np.full_like(own, np.nan), where=total > 0)
+    mean: Floats = (share[:, :, None] * np.nan_to_num(outputs)).sum(axis=0)
+    return mean.astype(np.float32)
+
+
 def disagreement(logits: NDArray[np.float32], weights: Floats) -> Floats:
     """How far the teachers of a row disagree, [rows], from 0 (same answer) to 1 (each certain of another label).
 

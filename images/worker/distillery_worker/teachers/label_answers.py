@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -13,11 +13,12 @@ from ..errors import InputRefused
 from .asking import Ask
 from .chat_endpoint import Answer, Message, Question, QuestionRefused
 
-INSTRUCTION = "Classify the text that the user gives."
-REMINDER = "That is none of the labels. Answer with one of them, and nothing else: {labels}"
+RULE = "Answer with exactly one of these labels, and nothing else:"
+REMINDER = "That is none of the labels."
 TOP = 20  # log-probabilities that servers give at most by default
 # A label that was not named: far enough below for a probability of 0 at every temperature up to 100, and finite.
 NOT_NAMED = -1e5
+EARLY = 50  # rows after which hopeless answers end the asking
 LEAST_ON_LABELS = 0.5  # probability of the first token that must be on labels, or it is no answer to the question
 LEAST = 1e-12  # probability of a label where nothing is left
 MOST_AMBIGUOUS = 0.01  # probability of first tokens with which more than one label begins
@@ -47,7 +48,7 @@ class LabelQuestions:
     """A question for each text. soft: read the first token's log-probabilities, not only the answer's text."""
 
     labels: tuple[str, ...]
-    instruction: str = INSTRUCTION
+    instruction: str
     soft: bool = False
 
     def __post_init__(self) -> None:
@@ -78,7 +79,7 @@ class LabelQuestions:
             first = self.read(answer)
             if first.outcome is not Outcome.OUTSIDE:
                 return first
-            reminder = Message("user", REMINDER.format(labels=", ".join(self.labels)))
+            reminder = Message("user", "\n".join([REMINDER, RULE, *self.labels]))
             answer = await ask(self.question(turn, Message("assistant", answer.text), reminder))
         except QuestionRefused as refusal:
             return unusable(Outcome.REFUSED, len(self.labels), str(refusal))
@@ -168,15 +169,30 @@ def read_first_token(answer: Answer, labels: Sequence[str]) -> LabelAnswer:
     return LabelAnswer(Outcome.ANSWERED, np.log(mass / mass.sum()).astype(np.float32), answer.text)
 
 
-def check_usable(answers: Sequence[LabelAnswer], least: float) -> None:
-    """Raise InputRefused (AnswersUnusable), with counts and an example, where fewer than this share are usable."""
-    counts = Counter(answer.outcome for answer in answers)
-    if counts[Outcome.ANSWERED] >= least * len(answers):
-        return
-    lost = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
-    example = next(answer for answer in answers if answer.outcome is not Outcome.ANSWERED)
-    raise InputRefused(
-        "AnswersUnusable",
-        f"teachers: of {len(answers)} rows: {lost}; one was {example.outcome}: {example.said[:100]!r}; fewer than the"
-        f" {least:.0%} of endpoint.minUsableShare are usable: describe the labels in endpoint.instruction",
-    )
+@dataclass
+class Tally:
+    """Counts of outcomes, and whether enough of them are usable. `least`: the share that must be."""
+
+    least: float
+    counts: Counter[Outcome] = field(default_factory=Counter)
+    example: LabelAnswer | None = None  # of an answer that is not usable
+
+    def add(self, answers: Sequence[LabelAnswer]) -> None:
+        """Count; raise InputRefused (AnswersUnusable) as soon as it is hopeless."""
+        self.counts.update(answer.outcome for answer in answers)
+        self.example = next((each for each in answers if each.outcome is not Outcome.ANSWERED), self.example)
+        if self.counts.total() >= EARLY:
+            self.check(self.least / 2)
+
+    def check(self, least: float) -> None:
+        """Raise InputRefused (AnswersUnusable), with counts and an example, where fewer than this share are usable."""
+        total = self.counts.total()
+        if self.example is None or self.counts[Outcome.ANSWERED] >= least * total:
+            return
+        found = ", ".join(f"{count} {outcome}" for outcome, count in sorted(self.counts.items()))
+        raise InputRefused(
+            "AnswersUnusable",
+            f"teachers: answers to {total} rows: {found}; one that was {self.example.outcome}:"
+            f" {self.example.said[:100]!r}; endpoint.minUsableShare asks for {self.least:.0%}: describe the labels in"
+            " endpoint.instruction, or use a more capable model",
+        )

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from distillery_api.digests import digest_files
-from distillery_api.distillationjob import ModelSource
+from distillery_api.sources import ModelSource
 from distillery_engine import TextTokenizer
 from distillery_storage import download_folder
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from ..devices import best_device, device_of
 from ..errors import InputRefused
 from ..labels.store import Codec
 from ..tasks.head import Head
-from .teacher import Teacher, outputs_of
+from .teacher import BatchTeacher, outputs_of
 
 CONFIG, TOKENIZER, TOKENIZER_CONFIG = "config.json", "tokenizer.json", "tokenizer_config.json"
 ReadHead = Callable[[dict[str, Any], str], Head]  # config.json and the uri that names it in messages
@@ -30,7 +30,7 @@ PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 
 @dataclass
-class LocalTeacher(Teacher):
+class LocalTeacher(BatchTeacher):
     """A downloaded folder whose static files have been read; the weights are loaded when they are first needed."""
 
     path: Path
@@ -61,9 +61,22 @@ class LocalTeacher(Teacher):
         """The weights. Raises InputRefused (WeightsCorrupt)."""
         return load_model(self.path, self.uri)
 
+    def embeddings(self) -> Tensor:
+        """Token embeddings [vocabulary, hidden], for a student that starts from them."""
+        weight: Tensor = self.model.get_input_embeddings().weight.detach()
+        return weight
+
     def answers(self, inputs: Sequence[Any], done: Callable[[int], None]) -> NDArray[np.float32]:
         """Outputs float32 [inputs, outputs]; rows of similar length share a batch."""
-        return outputs_of(lambda batch: predict(self.model, batch), self.encoder, inputs, self.head.outputs, done)
+        return outputs_of(self.predict, self.encoder, inputs, self.head.outputs, done)
+
+    def predict(self, batch: NamedTuple) -> NDArray[np.float32]:
+        """Outputs float32 [rows, outputs] of encoded rows."""
+        return predict(self.model, batch)
+
+    def parameters(self) -> int:
+        """How many weights it has."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
 
 
 def fetch_teacher(source: ModelSource, read_head: ReadHead, dest: Path) -> LocalTeacher:
@@ -96,7 +109,7 @@ def fetch_teacher(source: ModelSource, read_head: ReadHead, dest: Path) -> Local
 
 def check_formats(files: dict[str, str], uri: str) -> None:
     """A config, a fast tokenizer and safetensors weights, and no pickle in their place."""
-    if not any(name.endswith(".safetensors") for name in files):
+    if not any(name.endswith((".safetensors", ".onnx")) for name in files):
         pickles = [name for name in files if name.endswith(PICKLES)]
         if pickles:
             raise InputRefused(
@@ -104,7 +117,9 @@ def check_formats(files: dict[str, str], uri: str) -> None:
                 f"teachers[0].model: {uri} has its weights in {pickles[0]}, a pickle that can run code when it is"
                 " read; save the model with safetensors",
             )
-        raise InputRefused("ModelUnsupported", f"teachers[0].model: {uri} has no .safetensors weights; add them")
+        raise InputRefused(
+            "ModelUnsupported", f"teachers[0].model: {uri} has no .safetensors weights and no .onnx file; add them"
+        )
     for name in (CONFIG, TOKENIZER, TOKENIZER_CONFIG):
         if name not in files:
             raise InputRefused(

@@ -1,6 +1,6 @@
 """A teacher as an ONNX file: a black box with named inputs, whose output is named `logits` or `probabilities`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ class OnnxModel:
             )
         self._output = found[0]
 
-    def check_inputs(self, given: set[str]) -> None:
+    def check_inputs(self, given: Set[str]) -> None:
         """Raise InputRefused (ModelUnsupported) where the graph takes an input that the task does not give."""
         unknown = sorted(name for name in self.inputs if name not in given or self.inputs[name] is None)
         if unknown:

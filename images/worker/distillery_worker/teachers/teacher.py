@@ -1,16 +1,20 @@
 """What stages ask of a teacher, wherever its answers come from."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..context import Context
+from ..errors import InputRefused
 from ..labels.store import Codec
+from ..labels.writer import SegmentWriter
 from ..tasks.head import Head
 
 BATCH = 64
+SEGMENT_ROWS = 2048  # work that a kill can cost
 
 
 class Teacher(ABC):
@@ -24,8 +28,37 @@ class Teacher(ABC):
         """How its soft labels are stored."""
 
     @abstractmethod
+    def label(self, rows: Mapping[str, Any], writer: SegmentWriter, context: Context) -> None:
+        """Answer rows by key, and write a segment at a time. Raises InputRefused and Interrupted."""
+
+
+class BatchTeacher(Teacher):
+    """A teacher that runs in this process, over batches of rows."""
+
+    uri: str
+
+    @abstractmethod
     def answers(self, inputs: Sequence[Any], done: Callable[[int], None]) -> NDArray[np.float32]:
         """Outputs float32 [inputs, outputs], in order; `done` is told of rows as they are answered, and may raise."""
+
+    def label(self, rows: Mapping[str, Any], writer: SegmentWriter, context: Context) -> None:
+        """Longest rows first: memory runs out at once or never."""
+        keys = sorted(rows, key=lambda key: (-len(rows[key]), key))
+        for start in range(0, len(keys), SEGMENT_ROWS):
+            segment = keys[start : start + SEGMENT_ROWS]
+
+            def answered(count: int, stored: int = start) -> None:
+                context.progress.advance(count)
+                context.check_stop(f"{stored} of {len(keys)} rows are stored")
+
+            context.check_stop(f"{start} of {len(keys)} rows are stored")
+            outputs = self.answers([rows[key] for key in segment], answered)
+            if not np.isfinite(outputs).all():
+                raise InputRefused(
+                    "WeightsCorrupt",
+                    f"teachers[0].model: {self.uri} answers NaN or infinity for some rows; upload sound weights",
+                )
+            writer.write(segment, outputs)
 
 
 class Encoder(Protocol):

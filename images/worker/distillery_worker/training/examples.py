@@ -1,6 +1,6 @@
 """What a model learns from: encoded rows, gold values and teacher answers, split and ordered by seed alone."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,15 @@ from torch import Tensor
 
 from ..data.files import Rows
 from ..errors import InputRefused
-from ..labels.store import LabelStore
 from ..tasks.head import Head
 from ..teachers.teacher import Encoder
 
 VALIDATION_SHARE = 0.1
 POOL_BATCHES = 50  # batches whose rows are sorted by length together, so that little is padding
+
+
+# The teachers' answers to rows: keys of rows that lack one, and outputs [rows, outputs], NaN where none is usable.
+Lookup = Callable[[Rows], tuple[Collection[str], NDArray[np.float32]]]
 
 
 @dataclass(frozen=True)
@@ -49,31 +52,47 @@ class Split:
         return Split(self.learn.take(np.flatnonzero(head.has_gold(self.learn.gold).numpy())), self.validation)
 
 
-def collect(train: Rows, unlabelled: Rows | None, encoder: Encoder, head: Head, store: LabelStore, seed: int) -> Split:
+def collect(train: Rows, unlabelled: Rows | None, encoder: Encoder, head: Head, lookup: Lookup, seed: int) -> Split:
     """Encode, look every row's soft labels up, and split. An input is in one part only.
 
-    Raises InputRefused (LabelsMissing) when a row has no soft labels.
+    A row with neither a gold value nor a usable answer is left out. Raises InputRefused (LabelsMissing) when a row has
+    no answer stored.
     """
     assert train.gold is not None  # noqa: S101 - read with its head
     validation = validation_keys(train.keys, seed)
-    inputs, keys = list(train.inputs), list(train.keys)
-    seen = set(keys)
-    for row, key in zip(unlabelled.inputs, unlabelled.keys, strict=True) if unlabelled else ():
-        if key not in seen:  # an input that stands twice, or with a gold value, counts once
-            seen.add(key)
-            inputs.append(row)
-            keys.append(key)
-    missing, answers = store.lookup(keys)
+    rows = joined(train, unlabelled)
+    missing, answers = lookup(rows)
     if missing:
         raise InputRefused(
             "LabelsMissing",
-            f"{len(missing)} of {len(seen)} rows have no soft labels under {store.prefix.uri};"
+            f"{len(missing)} of {len(set(rows.keys))} rows have no soft labels in storage.uri;"
             " segments were deleted or damaged: apply the job again, its label stage writes them",
         )
-    gold = torch.cat([torch.from_numpy(train.gold), head.without_gold.repeat(len(keys) - len(train))])
-    rows = Examples(encoder.encode(inputs), gold, torch.from_numpy(answers))
-    held = np.array([key in validation for key in keys])
-    return Split(rows.take(np.flatnonzero(~held)), rows.take(np.flatnonzero(held)))
+    gold = torch.cat([torch.from_numpy(train.gold), head.without_gold.repeat(len(rows) - len(train))])
+    examples = Examples(encoder.encode(rows.inputs), gold, torch.from_numpy(answers))
+    held = np.array([key in validation for key in rows.keys])
+    useful = head.has_gold(gold).numpy() | ~np.isnan(answers).any(axis=1)
+    return Split(examples.take(np.flatnonzero(~held & useful)), examples.take(np.flatnonzero(held)))
+
+
+def joined(train: Rows, unlabelled: Rows | None) -> Rows:
+    """Train's rows, and those of unlabelled that are new: an input that stands twice, or with gold, counts once."""
+    if unlabelled is None:
+        return train
+    seen, fresh = set(train.keys), list[int]()
+    for index, key in enumerate(unlabelled.keys):
+        if key not in seen:
+            seen.add(key)
+            fresh.append(index)
+    return Rows(
+        [*train.inputs, *(unlabelled.inputs[index] for index in fresh)],
+        None,
+        train.digest,
+        [*train.keys, *(unlabelled.keys[index] for index in fresh)],
+        None
+        if train.slices is None or unlabelled.slices is None
+        else [*train.slices, *(unlabelled.slices[index] for index in fresh)],
+    )
 
 
 def validation_keys(keys: list[str], seed: int) -> set[str]:

@@ -1,0 +1,84 @@
+"""A teacher behind an OpenAI-compatible endpoint: each row is a question, and each answer is paid for once."""
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from distillery_api.digests import digest_of
+from distillery_api.teachers import API_KEY, Endpoint
+
+from ..context import Context
+from ..errors import InputRefused
+from ..labels.store import Codec
+from ..labels.writer import SegmentWriter
+from ..tasks.head import Head
+from .asking import Interview, Terms
+from .chat_endpoint import ChatEndpoint
+from .label_answers import LabelAnswer, LabelQuestions, Tally
+from .teacher import Teacher
+
+Write = Callable[[list[str], list[LabelAnswer], int], None]
+
+
+@dataclass
+class EndpointTeacher(Teacher):
+    """A chat model that names labels. variable: the environment variable that holds its key"""
+
+    name: str
+    spec: Endpoint
+    variable: str
+    head: Head
+    questions: LabelQuestions
+    digest: str
+
+    def codec(self, kind: str) -> Codec:
+        """Its answers are stored as logits, like all others."""
+        return Codec(teacher=self.digest, kind=kind, labels=list(self.head.labels))
+
+    def check(self, rows: list[Any]) -> None:
+        """Ask for a few rows. Raises InputRefused (AnswersUnusable) if none gets a usable answer."""
+        tally = Tally(self.spec.min_usable_share)
+        interview = Interview(
+            {str(row): row for row in rows}, self.questions, lambda *_: None, tally.add, Terms(), threading.Event()
+        )
+        interview.run(self._server())
+        tally.check(min(self.spec.min_usable_share, 1 / len(rows)))
+
+    def label(self, rows: Mapping[str, Any], writer: SegmentWriter, context: Context) -> None:
+        """Some rows at a time, within what is left of the budget."""
+        tally = Tally(self.spec.min_usable_share)
+
+        def write(keys: list[str], answers: list[LabelAnswer], tokens: int) -> None:
+            writer.write(keys, np.stack([answer.logits for answer in answers]), tokens)
+
+        def watch(answers: list[LabelAnswer]) -> None:
+            context.progress.advance(len(answers))
+            tally.add(answers)
+
+        budget = self.spec.token_budget
+        terms = Terms(self.spec.concurrency, None if budget is None else writer.tokens_left(budget))
+        Interview(rows, self.questions, write, watch, terms, context.stop).run(self._server())
+        tally.check(self.spec.min_usable_share)
+
+    def _server(self) -> ChatEndpoint:
+        key = os.environ.get(self.variable)
+        if self.spec.secret_ref and not key:
+            raise InputRefused(
+                "AccessDenied",
+                f"teachers: '{self.name}' has no key ({self.variable} is not set): put one under the name {API_KEY}"
+                f" into the Secret '{self.spec.secret_ref.name}' of endpoint.secretRef",
+            )
+        return ChatEndpoint(self.name, self.spec.url, self.spec.model, key, self.spec.timeout_seconds)
+
+
+def endpoint_teacher(name: str, spec: Endpoint, variable: str, head: Head) -> EndpointTeacher:
+    """The teacher as its spec describes it. Raises InputRefused (LabelsIndistinct).
+
+    Its digest is of what is asked of whom: the weights behind a name are the server's to keep as they are.
+    """
+    questions = LabelQuestions(tuple(spec.labels), spec.instruction, soft=spec.answers == "TopLogprobs")
+    asked = {"url": spec.url, "model": spec.model, "answers": spec.answers, "prompt": questions.prompt}
+    return EndpointTeacher(name, spec, variable, head, questions, digest_of(asked))

@@ -1,0 +1,204 @@
+"""The job's teachers together: who answers which row, and what their answers make as one."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from distillery_api.digests import digest_of
+from distillery_api.run import StageRun
+from distillery_api.teachers import Teacher as TeacherSpec
+from distillery_storage import Prefix
+from numpy.typing import NDArray
+
+from ..context import Context
+from ..data.files import Rows
+from ..errors import InputRefused
+from ..labels.store import LabelStore
+from ..tasks.head import Head
+from ..tasks.registry import TASKS
+from ..tasks.task import Task
+from .endpoint_teacher import EndpointTeacher, endpoint_teacher
+from .ensemble import Floats, align, common_labels, disagreement, mean_log_probabilities, mean_outputs, route
+from .local import LocalTeacher
+from .teacher import Teacher
+
+QUESTIONS = 4  # rows that preflight asks an endpoint for
+AskMember = Callable[["Member", dict[str, Any]], NDArray[np.float32]]  # rows by key -> outputs in their order
+
+
+@dataclass(frozen=True)
+class Member:
+    """One teacher of the panel. labels_key: where its soft labels are"""
+
+    spec: TeacherSpec
+    teacher: Teacher
+    labels_key: str
+
+    def store(self, storage: Prefix) -> LabelStore:
+        """Its soft labels."""
+        return LabelStore.at(storage, self.labels_key)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One teacher or more. `head` is what their answers are as one: label names in the first teacher's order."""
+
+    members: tuple[Member, ...]
+    local: LocalTeacher  # whose tokenizer the student has
+    head: Head
+
+    @property
+    def digest(self) -> str:
+        """The teacher's, or that of all, with weights and slices."""
+        return self._together([member.teacher.digest for member in self.members])
+
+    @property
+    def labels_key(self) -> str:
+        """Key of what a student learns from: the label set's, or that of all, with weights and slices."""
+        return self._together([member.labels_key for member in self.members])
+
+    def _together(self, parts: Sequence[str]) -> str:
+        if len(parts) == 1:
+            return parts[0]
+        specs = [member.spec for member in self.members]
+        return digest_of([[part, spec.weight, sorted(spec.slices)] for part, spec in zip(parts, specs, strict=True)])
+
+    def weights(self, rows: Rows) -> Floats:
+        """What each teacher counts on each row: [teachers, rows]. Raises InputRefused (SliceWithoutTeacher)."""
+        specs = [member.spec for member in self.members]
+        slices = rows.slices if rows.slices is not None else [""] * len(rows)
+        return route([spec.weight for spec in specs], [spec.slices for spec in specs], slices)
+
+    def questions(self, files: Sequence[Rows]) -> dict[str, tuple[Teacher, dict[str, Any]]]:
+        """By labels key: a teacher, and the distinct rows by key that it answers. Equal teachers are one."""
+        asked: dict[str, tuple[Teacher, dict[str, Any]]] = {}
+        for rows in files:
+            for member, weights in zip(self.members, self.weights(rows), strict=True):
+                _, wanted = asked.setdefault(member.labels_key, (member.teacher, {}))
+                wanted |= {rows.keys[index]: rows.inputs[index] for index in np.flatnonzero(weights)}
+        return asked
+
+    def gather(self, rows: Rows, ask: AskMember) -> NDArray[np.float32]:
+        """Answers [teachers, rows, outputs], NaN where a teacher is not asked or gives no usable answer."""
+        found = np.full((len(self.members), len(rows), self.head.outputs), np.nan, dtype=np.float32)
+        for place, (member, weights) in enumerate(zip(self.members, self.weights(rows), strict=True)):
+            asked = np.flatnonzero(weights)
+            wanted = {rows.keys[index]: rows.inputs[index] for index in asked}
+            if wanted:
+                outputs = self.aligned(member.teacher, ask(member, wanted))
+                row_of = {key: row for row, key in enumerate(wanted)}
+                found[place, asked] = outputs[[row_of[rows.keys[index]] for index in asked]]
+        return found
+
+    def stored(
+        self, storage: Prefix, most_disagreement: float | None, rows: Rows
+    ) -> tuple[set[str], NDArray[np.float32]]:
+        """Keys of rows that lack an answer, and the panel's outputs [rows, outputs] from what is stored.
+
+        NaN stands where no answer is usable, and where the teachers disagree more than that.
+        """
+        missing: set[str] = set()
+
+        def look_up(member: Member, wanted: dict[str, Any]) -> NDArray[np.float32]:
+            lacking, outputs = member.store(storage).lookup(list(wanted))
+            missing.update(lacking)
+            # A store without a segment does not know how wide an answer is.
+            return outputs if outputs.shape[1] else np.full((len(wanted), self.head.outputs), np.nan, dtype=np.float32)
+
+        answers = self.gather(rows, look_up)
+        mixed = self.mixed(answers, rows)
+        if most_disagreement is not None and len(self.members) > 1:
+            mixed[disagreement(answers, self.weights(rows)) > most_disagreement] = np.nan
+        return missing, mixed
+
+    def aligned(self, teacher: Teacher, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A teacher's outputs with its labels in the panel's order."""
+        return align(outputs, teacher.head.labels, self.head.labels) if self.head.labels else outputs
+
+    def mixed(self, answers: NDArray[np.float32], rows: Rows) -> NDArray[np.float32]:
+        """One answer a row, [rows, outputs], from those of the teachers; NaN where none answered."""
+        if len(self.members) == 1:
+            alone: NDArray[np.float32] = answers[0]
+            return alone
+        weights = self.weights(rows)
+        return mean_log_probabilities(answers, weights) if self.head.labels else mean_outputs(answers, weights)
+
+    def folder_digests(self) -> dict[str, str] | None:
+        """Digests of several teachers' folders by name, to pin them; one teacher's is the panel's."""
+        folders = {
+            member.spec.name: member.teacher.digest
+            for member in self.members
+            if isinstance(member.teacher, LocalTeacher)
+        }
+        return folders if len(self.members) > 1 else None
+
+    def parameters(self) -> int | None:
+        """Weights of all teachers that count; None where one is behind an endpoint."""
+        teachers = {member.teacher.digest: member.teacher for member in self.members if member.spec.weight > 0}
+        sizes = [teacher.parameters() for teacher in teachers.values() if isinstance(teacher, LocalTeacher)]
+        return sum(sizes) if len(sizes) == len(teachers) else None
+
+    def check(self, task: Task, train: Rows, test: Rows) -> None:
+        """Let every teacher that counts answer rows, and see that each row has one. Raises InputRefused."""
+        for rows in (train, test):
+            self.weights(rows)
+        for number, member in enumerate(self.members):
+            if member.spec.weight > 0:
+                with named(number):
+                    check(task, member.teacher, train.inputs)
+
+
+def check(task: Task, teacher: Teacher, inputs: Sequence[Any]) -> None:
+    """Let one teacher answer."""
+    if isinstance(teacher, EndpointTeacher):
+        teacher.check(list(inputs[:QUESTIONS]))
+    elif isinstance(teacher, LocalTeacher):
+        task.check_teacher(teacher, inputs[0])
+
+
+def fetch_panel(run: StageRun, context: Context) -> Panel:
+    """Download and check every teacher; equal folders are one teacher, loaded once. Raises InputRefused."""
+    loaded: dict[str, Teacher] = {}
+    members = []
+    for number, spec in enumerate(run.teachers):
+        with named(number):
+            teacher = fetch(run, spec, number, context)
+        teacher = loaded.setdefault(teacher.digest, teacher)
+        members.append(Member(spec, teacher, teacher.codec(run.soft_labels.kind).key))
+    weighted = [member for member in members if member.spec.weight > 0]
+    common_labels({member.spec.name: member.teacher.head.labels for member in weighted})
+    head = weighted[0].teacher.head
+    local = first_local(members)
+    return Panel(tuple(members), local if local.head.labels == head.labels else replace(local, head=head), head)
+
+
+def fetch(run: StageRun, spec: TeacherSpec, number: int, context: Context) -> Teacher:
+    """One teacher, by where it is."""
+    task = TASKS[run.task]
+    if spec.endpoint:
+        return endpoint_teacher(spec.name, spec.endpoint, spec.api_key_variable, task.head_of(spec.endpoint.labels))
+    assert spec.model is not None  # noqa: S101 - the API takes one of the two
+    return task.fetch_teacher(spec.model, context.folder(f"teacher-{number}"))
+
+
+def first_local(members: Sequence[Member]) -> LocalTeacher:
+    """The teacher whose tokenizer the student has. Raises InputRefused (ModelUnsupported)."""
+    for member in members:
+        if isinstance(member.teacher, LocalTeacher):
+            return member.teacher
+    raise InputRefused(
+        "ModelUnsupported",
+        "teachers: none has a model, and the student takes its tokenizer from the first that has; add one, with"
+        " weight 0 if it shall not be asked",
+    )
+
+
+@contextmanager
+def named(number: int) -> Iterator[None]:
+    """Messages about a teacher's folder name the first teacher; make them name this one."""
+    try:
+        yield
+    except InputRefused as refused:
+        raise InputRefused(refused.reason, refused.message.replace("teachers[0]", f"teachers[{number}]")) from refused
