@@ -134,7 +134,8 @@ def immutable(spec: dict[str, Any]) -> dict[str, Any]:
         else:  # a rule on the field would not see that it comes or goes
             same = f"!has(self.{name}) || self.{name} == oldSelf.{name}"
             optional.append((f"has(self.{name}) == has(oldSelf.{name}) && ({same})", message, f".{name}"))
-    return {**spec, "properties": fields, **rules(*optional)}
+    key, added = next(iter(rules(*optional).items()))
+    return {**spec, "properties": fields, key: [*spec.get(key, []), *added]}
 
 
 def with_rule(schema: dict[str, Any], rule: tuple[str, str]) -> dict[str, Any]:

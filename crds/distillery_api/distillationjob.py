@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from . import GROUP
 from .digests import digest_of
@@ -205,8 +205,24 @@ ControllerName = Annotated[
 ]
 
 
+SPEC_RULES = rules(
+    (
+        "!self.teachers.exists(one, has(one.slices) && one.slices.size() > 0) || has(self.dataset.columns.slice)",
+        "name in dataset.columns.slice the column whose values the teachers' slices are",
+        ".dataset.columns.slice",
+    ),
+    (
+        "!has(self.objective.maxDisagreement) || self.teachers.size() > 1",
+        "objective.maxDisagreement is for several teachers; add one, or remove it",
+        ".objective.maxDisagreement",
+    ),
+)
+
+
 class DistillationJobSpec(Model):
     """The whole request. Immutable but for MUTABLE: another experiment is another job, with the same soft labels."""
+
+    model_config = ConfigDict(json_schema_extra=SPEC_RULES)
 
     suspend: Annotated[
         bool, Field(description="Ends the running attempt and keeps its work; false goes on with the next attempt.")

@@ -130,6 +130,11 @@ Teachers = Annotated[
                     "give each teacher a name of its own",
                 ),
                 ("self.exists(one, one.weight > 0.0)", "give at least one teacher a weight above 0"),
+                (
+                    "self.exists(one, has(one.model))",
+                    "the student takes its tokenizer from a teacher's folder: add a teacher with model, of weight 0"
+                    " if it shall not be asked",
+                ),
             ),
         },
     ),
