@@ -6,14 +6,15 @@ WRONG_INPUTS = frozenset(
         "MissingColumn", "UnknownLabel", "EmptyText", "EmptyTestSet", "EmptyTrainSet", "TestInTraining",
         "DataUnreadable", "SourceNotFound", "AccessDenied", "StorageRefused", "DigestMismatch", "UnsafeFormat",
         "ModelUnsupported", "WeightsCorrupt", "LabelsMissing", "ArtifactMismatch", "ExportMismatch", "GateInput",
-        "InvalidSpec", "ChildRefused", "NameTaken",
+        "InvalidSpec", "ChildRefused", "NameTaken", "LabelsDiffer", "SliceWithoutTeacher", "LabelsIndistinct",
+        "AnswersUnusable", "EndpointRefused",
     }
 )  # fmt: skip
 FAULTS = frozenset(
     {
         "StorageUnavailable", "OutOfMemory", "ImageUnavailable", "PendingDeadlineExceeded", "ActiveDeadlineExceeded",
         "GpuSecondsUsedUp", "DiskFull", "Interrupted", "InternalError", "WorkerFailed", "JobFailed",
-        "AttemptsExhausted", "ResultUnreadable",
+        "AttemptsExhausted", "ResultUnreadable", "EndpointUnavailable", "TokensUsedUp",
     }
 )  # fmt: skip
 VERDICTS = frozenset(

@@ -292,6 +292,24 @@ def test_rows_without_a_usable_answer_are_counted_and_not_asked_again(
     assert items["teacher"].to_pylist().count("") == round((1 - teacher.value) * 40)
 
 
+def test_answers_that_failed_one_job_fail_the_next_until_it_asks_for_less(
+    small: Path, storage: Path, context: Context
+) -> None:
+    def shy(text: str, before: int) -> Reply:
+        return completion("I cannot say") if text.startswith("the ") else says_the_animal(text, before)
+
+    with scripted(shy) as server:
+        tokenizer = folder(small / "teacher", name="tokenizer", weight=0)
+        job = Job(small, storage, context, [tokenizer, endpoint(server, minUsableShare=0.99)])
+        with pytest.raises(InputRefused, match=r"40 rows: \d+ answered, \d outside"):
+            job.label()
+        with pytest.raises(InputRefused, match=r"answered 40 of these rows before, \d+ of them usably"):
+            Job(small, storage, context, [tokenizer, endpoint(server, minUsableShare=0.99)])
+        lower = Job(small, storage, context, [tokenizer, endpoint(server, minUsableShare=0.5)])
+    assert lower.found.missing_rows == 0
+    assert lower.found.labels_key == job.found.labels_key
+
+
 def test_a_budget_is_shared_by_the_shards_and_counts_what_earlier_attempts_paid(
     small: Path, storage: Path, context: Context
 ) -> None:

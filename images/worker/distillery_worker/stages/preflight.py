@@ -13,7 +13,9 @@ from ..errors import InputRefused
 from ..labels.store import LabelStore
 from ..tasks.head import Head
 from ..tasks.registry import TASKS
+from ..teachers.endpoint_teacher import EndpointTeacher
 from ..teachers.panel import fetch_panel
+from ..teachers.teacher import Teacher
 
 
 def preflight(run: PreflightRun, context: Context) -> PreflightResult:
@@ -26,7 +28,7 @@ def preflight(run: PreflightRun, context: Context) -> PreflightResult:
     task.check_student(run.student, panel.local)
     asked = panel.questions([files[field] for field in ("train", "unlabelled") if field in files])
     storage = open_prefix(run.storage)
-    missing = [set(rows) - LabelStore.at(storage, key).keys() for key, (_, rows) in asked.items()]
+    missing = [unanswered(LabelStore.at(storage, key), *question) for key, question in asked.items()]
     return PreflightResult(
         teacher_digest=panel.digest,
         teacher_digests=panel.folder_digests(),
@@ -35,6 +37,17 @@ def preflight(run: PreflightRun, context: Context) -> PreflightResult:
         rows={field: len(rows) for field, rows in files.items()},
         missing_rows=len(set().union(*missing)),
     )
+
+
+def unanswered(store: LabelStore, teacher: Teacher, rows: dict[str, Any]) -> set[str]:
+    """Keys of rows that a teacher has no answer stored for. Raises InputRefused (AnswersUnusable)."""
+    if not isinstance(teacher, EndpointTeacher):
+        return set(rows) - store.keys()
+    missing, outputs = store.lookup(list(rows))
+    lacking = set(missing)
+    if len(lacking) < len(rows):
+        teacher.check_stored(outputs[[key not in lacking for key in rows]])
+    return lacking
 
 
 def load_dataset(run: PreflightRun, head: Head, context: Context) -> dict[str, Rows]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from distillery_api.digests import digest_of
 from distillery_api.teachers import API_KEY, Endpoint
+from numpy.typing import NDArray
 
 from ..context import Context
 from ..errors import InputRefused
@@ -46,6 +47,20 @@ class EndpointTeacher(Teacher):
         )
         interview.run(self._server())
         tally.check(min(self.spec.min_usable_share, 1 / len(rows)))
+
+    def check_stored(self, outputs: NDArray[np.float32]) -> None:
+        """Raise InputRefused (AnswersUnusable) where too few stored outputs [rows, outputs] are usable.
+
+        An earlier job may have paid for them and failed by them; nobody asks again.
+        """
+        usable = int((~np.isnan(outputs).any(axis=1)).sum())
+        if usable < self.spec.min_usable_share * len(outputs):
+            raise InputRefused(
+                "AnswersUnusable",
+                f"teachers: '{self.name}' has answered {len(outputs)} of these rows before, {usable} of them usably;"
+                f" endpoint.minUsableShare asks for {self.spec.min_usable_share:.0%}: lower it, or describe the labels"
+                " in endpoint.instruction and ask again",
+            )
 
     def label(self, rows: Mapping[str, Any], writer: SegmentWriter, context: Context) -> None:
         """Some rows at a time, within what is left of the budget."""
