@@ -36,7 +36,7 @@ class OnnxTeacher(LocalTeacher):
         """Refused."""
         raise InputRefused(
             "ModelUnsupported",
-            f"teachers[0].model: {self.uri} is an ONNX file, a black box, and the job looks into the teacher's layers;"
+            f"teachers: {self.uri} is an ONNX file, a black box, and the job looks into the teacher's layers;"
             " add safetensors weights, or use the teacher's answers alone",
         )
 

@@ -56,7 +56,7 @@ class BatchTeacher(Teacher):
             if not np.isfinite(outputs).all():
                 raise InputRefused(
                     "WeightsCorrupt",
-                    f"teachers[0].model: {self.uri} answers NaN or infinity for some rows; upload sound weights",
+                    f"teachers: {self.uri} answers NaN or infinity for some rows; upload sound weights",
                 )
             writer.write(segment, outputs)
 
