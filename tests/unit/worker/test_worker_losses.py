@@ -34,3 +34,18 @@ def test_a_batch_without_gold_gets_the_first_term_alone() -> None:
 
 def test_a_student_that_answers_like_its_teacher_has_nothing_to_learn_from_it() -> None:
     assert objective(TEACHER, TEACHER, GOLD, 1.0, 2.0).item() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_row_without_a_teachers_answer_is_learned_from_gold_alone() -> None:
+    student = torch.tensor([[0.2, -0.4], [1.0, 0.5], [-0.3, 0.1]], requires_grad=True)
+    teacher = torch.tensor([[1.0, 0.0], [float("nan")] * 2, [0.0, 2.0]])
+    gold = torch.tensor([0, 1, NO_GOLD])
+    loss = objective(student, teacher, gold, alpha=0.3, temperature=2.0)
+    soft = objective(student[[0, 2]], teacher[[0, 2]], gold[[0, 2]], alpha=1.0, temperature=2.0)
+    hard = objective(student, torch.zeros(3, 2), gold, alpha=0.0, temperature=1.0)
+    assert loss.item() == pytest.approx(0.3 * soft.item() + 0.7 * hard.item(), rel=1e-6)
+    torch.autograd.backward(loss)
+    assert student.grad is not None
+    assert bool(torch.isfinite(student.grad).all())
+    none = objective(student, torch.full((3, 2), float("nan")), gold, alpha=0.3, temperature=2.0)
+    assert none.item() == pytest.approx(0.7 * hard.item(), rel=1e-6)
