@@ -50,7 +50,10 @@ class Endpoint(Model):
             min_length=2,
             max_length=100,
             description="Label names that it is asked to answer with.",
-            json_schema_extra={"x-kubernetes-list-type": "set"},
+            json_schema_extra={
+                "x-kubernetes-list-type": "atomic",
+                **rules(("self.all(one, self.exists_one(other, other == one))", "name each label once")),
+            },
         ),
     ]
     answers: Annotated[
@@ -91,7 +94,7 @@ class Teacher(Model):
         Field(
             max_length=64,
             description="Values of columns.slice whose rows it answers; without any, those that nobody lists.",
-            json_schema_extra={"x-kubernetes-list-type": "set"},
+            json_schema_extra={"x-kubernetes-list-type": "atomic"},
         ),
     ] = []
 
