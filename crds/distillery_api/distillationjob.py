@@ -13,17 +13,12 @@ from .pods import EvaluateStage, Stage
 from .schema import URI_RULES, Model, Name, ObjectName, Uri, rules
 from .scoring import SCORING_RULES
 from .soft_labels import SOFT_LABEL_RULES, SoftLabels
-from .student import STUDENT_RULES, ModelSource, Student, StudentConfig
+from .sources import SecretRef
+from .student import STUDENT_RULES, Student, StudentConfig
 from .tasks import TaskName
+from .teachers import TEACHERS_RULES, Teachers
 
 STAGES = ("preflight", "label", "train", "compress", "evaluate")
-
-
-class Teacher(Model):
-    """A model whose answers the student learns."""
-
-    name: Name = "main"
-    model: ModelSource
 
 
 class Columns(Model):
@@ -48,6 +43,9 @@ class Columns(Model):
     response: (
         Annotated[str, Field(min_length=1, max_length=128, description="For causal-lm: the text that is learned.")]
         | None
+    ) = None
+    slice: (
+        Annotated[str, Field(min_length=1, max_length=128, description="Decides which teacher answers a row.")] | None
     ) = None
 
 
@@ -136,24 +134,6 @@ class GateSpec(Model):
         return digest_of(self.dump())
 
 
-class SecretRef(Model):
-    """A Secret of this namespace, given to the pods as environment variables; the operator never reads it."""
-
-    name: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=253,
-            json_schema_extra=rules(
-                (
-                    "self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",
-                    "write a Secret's name: lower-case letters, digits, dashes and dots",
-                )
-            ),
-        ),
-    ]
-
-
 class Storage(Model):
     """Where soft labels, checkpoints, students and reports are kept: the trust boundary of a namespace."""
 
@@ -214,6 +194,7 @@ SPEC_RULES = (
         "student.from.teacher must be the name of one of teachers",
         ".student.from.teacher",
     ),
+    *TEACHERS_RULES,
     *SCORING_RULES,
     *IMAGE_RULES,
     *CAUSAL_LM_RULES,
@@ -249,10 +230,7 @@ class DistillationJobSpec(Model):
         | None
     ) = None
     task: TaskName
-    teachers: Annotated[
-        list[Teacher],
-        Field(min_length=1, max_length=1, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
-    ]
+    teachers: Teachers
     student: Annotated[Student, Field(json_schema_extra=STUDENT_RULES)] = Student(config=StudentConfig())
     dataset: Annotated[
         Dataset,

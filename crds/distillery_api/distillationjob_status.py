@@ -92,6 +92,7 @@ class Artifacts(Model):
     """What the run resolved and made, by content."""
 
     teacher_digest: Digest | None = None
+    teacher_digests: Annotated[dict[Annotated[str, Field(max_length=63)], Digest], Field(max_length=8)] | None = None
     student_model_digest: Digest | None = None
     labels_key: Digest | None = None
     student_key: Digest | None = None
@@ -99,6 +100,8 @@ class Artifacts(Model):
     label_bytes: int | None = None  # estimated, of rows that had no soft labels
     labelled_rows: int | None = None
     reused_rows: int | None = None
+    unusable_rows: int | None = None
+    tokens: int | None = None
     student: Annotated[str, Field(max_length=1024)] | None = None
     artifact_uri: Annotated[str, Field(max_length=1024)] | None = None
     artifact_digest: Digest | None = None

@@ -4,9 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .distillationjob import GateSpec, SecretRef
+from .distillationjob import GateSpec
 from .pods import Resources, Toleration
 from .schema import CONDITION_LIST, Condition, Digest, LabelValue, Model, Name, QualifiedKey, rules
+from .sources import SecretRef
 from .tasks import ServedTask
 
 

@@ -55,5 +55,16 @@ class Objective(Model):
     mask_teacher_mistakes: Annotated[
         bool, Field(description="Rows whose gold label is not the teacher's first answer get no soft labels.")
     ] = False
+    max_disagreement: (
+        Annotated[
+            float,
+            Field(
+                ge=0,
+                le=1,
+                description="Rows on which the teachers disagree more, 0 to 1, are learned from gold alone.",
+            ),
+        ]
+        | None
+    ) = None
     hidden_states: HiddenStates | None = None
     attention: Attention | None = None

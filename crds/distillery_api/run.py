@@ -8,8 +8,9 @@ from .distillationjob import Dataset, GateSpec, Training
 from .objective import Objective
 from .schema import Digest, Model
 from .soft_labels import SoftLabels
-from .student import ModelSource, Student
+from .student import Student
 from .tasks import TaskName
+from .teachers import Teacher
 
 RUN_ANNOTATION = "distillery.dev/run"
 RUN_PATH = "/etc/distillery/run.json"
@@ -32,7 +33,7 @@ class StageRun(Model):
     attempt: Annotated[int, Field(ge=1)]
     storage: str  # uri of the prefix that this job may write under
     task: TaskName = "text-classification"
-    teacher: ModelSource
+    teachers: list[Teacher]
     dataset: Dataset
     soft_labels: SoftLabels
 
@@ -47,7 +48,7 @@ class PreflightRun(StageRun):
 
 
 class LabelRun(StageRun):
-    """Write the teacher's logits for this shard's rows that have none. Shard index: JOB_COMPLETION_INDEX."""
+    """Write the teachers' answers for this shard's rows that have none. Shard index: JOB_COMPLETION_INDEX."""
 
     stage: Literal["label"] = "label"
     labels_key: Digest

@@ -5,14 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from .images import ImageConfig
-from .schema import Digest, Model, Name, Uri, rules
-
-
-class ModelSource(Model):
-    """A folder with a Hugging Face model (config.json, tokenizer.json, safetensors weights)."""
-
-    uri: Uri
-    digest: Annotated[Digest, Field(description="Refuse the folder when its content differs.")] | None = None
+from .schema import Model, Name, rules
+from .sources import ModelSource
 
 
 class StudentConfig(Model):

@@ -16,6 +16,7 @@ class PreflightResult(Model):
     """What preflight resolved."""
 
     teacher_digest: Digest
+    teacher_digests: Annotated[dict[str, Digest], Field(max_length=8)] | None = None  # of several, by name
     student_model_digest: Digest | None = None
     labels_key: Digest
     student_key: Digest
@@ -30,6 +31,8 @@ class LabelResult(Model):
     shard: int
     labelled_rows: int
     reused_rows: int
+    unusable_rows: int | None = None  # of the labelled: an endpoint's answer that is no label
+    tokens: int | None = None  # that endpoints counted
 
 
 class TrainResult(Model):

@@ -27,6 +27,11 @@ class TextTokenizer:
         self._tokenizer.enable_truncation(max_length)
         self._pad = pad_token_id
 
+    @property
+    def vocabulary(self) -> int:
+        """How many token ids there are."""
+        return int(self._tokenizer.get_vocab_size())
+
     def encode(self, texts: Sequence[Text]) -> list[list[int]]:
         """Token ids of each text, special tokens included, at most max_length each; of a pair the longer one is cut."""
         if len(texts) == 1:  # encode_batch wakes a thread pool, which costs more than one short text

@@ -18,7 +18,8 @@ import yaml
 from distillery_api.distillationjob import Columns, Control, Dataset, DistillationJobSpec
 from distillery_api.objective import Objective
 from distillery_api.run import JobRef, LabelRun, PreflightRun, TrainRun
-from distillery_api.student import ModelSource
+from distillery_api.sources import ModelSource
+from distillery_api.teachers import Teacher
 from distillery_storage import Prefix, open_prefix
 from distillery_worker.artifacts.records import ModelRecord, TrainRecord, fetch_model, read_record, student_prefix
 from distillery_worker.context import Context, usable_threads
@@ -72,7 +73,7 @@ def trained(folder: Path, storage: str, context: Context, rate: float, seed: int
     }  # fmt: skip
     common: dict[str, Any] = {
         "job": JobRef(namespace="local", name="tune", uid=f"{rate}-{seed}"), "attempt": 1, "storage": storage,
-        "teacher": ModelSource(uri=f"file://{folder}/teacher"), "soft_labels": spec.soft_labels,
+        "teachers": [Teacher(model=ModelSource(uri=f"file://{folder}/teacher"))], "soft_labels": spec.soft_labels,
         "dataset": Dataset(**{name: f"file://{folder}/{name}.parquet" for name in ("train", "unlabelled", "test")}),
     }  # fmt: skip
     found = preflight(PreflightRun(**common, **recipe), context)

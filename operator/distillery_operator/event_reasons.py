@@ -7,14 +7,15 @@ WRONG_INPUTS = frozenset(
         "EmptyTrainSet", "TestInTraining",
         "DataUnreadable", "SourceNotFound", "AccessDenied", "StorageRefused", "DigestMismatch", "UnsafeFormat",
         "ModelUnsupported", "TokenizerMismatch", "WeightsCorrupt", "LabelsMissing", "ArtifactMismatch",
-        "ExportMismatch", "GateInput", "InvalidSpec", "ChildRefused", "NameTaken",
+        "ExportMismatch", "GateInput", "InvalidSpec", "ChildRefused", "NameTaken", "LabelsDiffer",
+        "SliceWithoutTeacher", "LabelsIndistinct", "AnswersUnusable", "EndpointRefused",
     }
 )  # fmt: skip
 FAULTS = frozenset(
     {
         "StorageUnavailable", "OutOfMemory", "ImageUnavailable", "PendingDeadlineExceeded", "ActiveDeadlineExceeded",
         "GpuSecondsUsedUp", "DiskFull", "Interrupted", "InternalError", "WorkerFailed", "JobFailed",
-        "AttemptsExhausted", "ResultUnreadable",
+        "AttemptsExhausted", "ResultUnreadable", "EndpointUnavailable", "TokensUsedUp",
     }
 )  # fmt: skip
 VERDICTS = frozenset(

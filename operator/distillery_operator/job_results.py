@@ -15,7 +15,8 @@ def keep(state: Pass, stage: str, summaries: list[Summary], attempt: Attempt) ->
     if first.preflight:
         found = first.preflight
         update = {
-            "teacher_digest": found.teacher_digest, "student_model_digest": found.student_model_digest,
+            "teacher_digest": found.teacher_digest, "teacher_digests": found.teacher_digests,
+            "student_model_digest": found.student_model_digest,
             "labels_key": found.labels_key, "student_key": found.student_key,
             "rows": {**found.rows, "missing": found.missing_rows}, "label_bytes": found.label_bytes,
         }  # fmt: skip
@@ -24,6 +25,8 @@ def keep(state: Pass, stage: str, summaries: list[Summary], attempt: Attempt) ->
         update = {
             "labelled_rows": sum(shard.labelled_rows for shard in shards),
             "reused_rows": sum(shard.reused_rows for shard in shards),
+            "unusable_rows": sum(shard.unusable_rows or 0 for shard in shards) or None,
+            "tokens": sum(shard.tokens or 0 for shard in shards) or None,
         }
     elif first.train:
         update = {"student": first.train.student}

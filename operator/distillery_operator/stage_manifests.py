@@ -19,7 +19,9 @@ from distillery_api.run import (
     Run,
     TrainRun,
 )
-from distillery_api.student import ModelSource, Student
+from distillery_api.sources import ModelSource
+from distillery_api.student import Student
+from distillery_api.teachers import API_KEY, Teacher
 
 from .names import ATTEMPT, JOB, QUEUE, QUEUE_PRIORITY, STAGE, owner_labels, stage_job
 from .pod_groups import first_node, indexed, train_service_name
@@ -40,14 +42,13 @@ def build_run(
     made: Artifacts, incumbent: ArtifactRef | None,
 ) -> Run:  # fmt: skip
     """What the stage's pod is told. Digests that preflight found pin the inputs from then on."""
-    teacher = spec.teachers[0].model
     common: dict[str, Any] = {
         "job": job, "attempt": attempt, "storage": spec.storage.uri, "task": spec.task, "dataset": spec.dataset,
         "soft_labels": spec.soft_labels,
-        "teacher": ModelSource(uri=teacher.uri, digest=teacher.digest or made.teacher_digest),
+        "teachers": pinned_teachers(spec.teachers, made),
     }  # fmt: skip
     recipe: dict[str, Any] = {
-        "student": pinned(spec.student, made),
+        "student": pinned_student(spec.student, made),
         "objective": spec.objective,
         "training": spec.training,
     }
@@ -67,12 +68,29 @@ def build_run(
     )  # fmt: skip
 
 
-def pinned(student: Student, made: Artifacts) -> Student:
+def pinned_teachers(teachers: list[Teacher], made: Artifacts) -> list[Teacher]:
+    """The teachers, each folder with the digest that preflight found for it."""
+    alone = {teachers[0].name: made.teacher_digest} if made.teacher_digest else {}
+    found = made.teacher_digests or alone
+
+    def pin(teacher: Teacher) -> Teacher:
+        if teacher.model is None:
+            return teacher
+        return teacher.model_copy(update={"model": pinned(teacher.model, found.get(teacher.name))})
+
+    return [pin(teacher) for teacher in teachers]
+
+
+def pinned_student(student: Student, made: Artifacts) -> Student:
     """The student with the digest that preflight found for its given model."""
     if student.model is None:
         return student
-    source = ModelSource(uri=student.model.uri, digest=student.model.digest or made.student_model_digest)
-    return student.model_copy(update={"model": source})
+    return student.model_copy(update={"model": pinned(student.model, made.student_model_digest)})
+
+
+def pinned(source: ModelSource, found: str | None) -> ModelSource:
+    """The folder with the digest that the spec gives or preflight found."""
+    return ModelSource(uri=source.uri, digest=source.digest or found)
 
 
 def build_stage_job(
@@ -135,7 +153,8 @@ def pod_spec(run: Run, spec: DistillationJobSpec, resolved: Resolved, settings: 
     stage: EvaluateStage = getattr(spec.stages, run.stage)
     data = run.dataset
     given = spec.student.model.uri if spec.student.model else None
-    claims = claims_of(run.storage, run.teacher.uri, given, data.train, data.unlabelled, data.test)
+    folders = [teacher.model.uri for teacher in run.teachers if teacher.model]
+    claims = claims_of(run.storage, *folders, given, data.train, data.unlabelled, data.test)
     pod: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -149,7 +168,7 @@ def pod_spec(run: Run, spec: DistillationJobSpec, resolved: Resolved, settings: 
                 "imagePullPolicy": settings.pods.image_pull_policy,
                 "securityContext": CONTAINER_SECURITY,
                 "resources": resources(stage, resolved.gpu_resource),
-                "env": [{"name": "HOME", "value": "/tmp"}],  # noqa: S108
+                "env": [{"name": "HOME", "value": "/tmp"}, *api_keys(run)],  # noqa: S108
                 "envFrom": credentials(spec.storage.secret_ref.name if spec.storage.secret_ref else None),
                 "ports": [{"name": "progress", "containerPort": PROGRESS_PORT}],
                 "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -172,6 +191,21 @@ def pod_spec(run: Run, spec: DistillationJobSpec, resolved: Resolved, settings: 
     if settings.pods.image_pull_secrets:
         pod["imagePullSecrets"] = [{"name": name} for name in settings.pods.image_pull_secrets]
     return pod
+
+
+def api_keys(run: Run) -> list[dict[str, Any]]:
+    """Keys of the endpoints that a stage asks; a stage that finds one missing says which."""
+    if run.stage in ("train", "compress"):
+        return []
+    asked = [(teacher, teacher.endpoint.secret_ref) for teacher in run.teachers if teacher.endpoint]
+    return [
+        {
+            "name": teacher.api_key_variable,
+            "valueFrom": {"secretKeyRef": {"name": secret.name, "key": API_KEY, "optional": True}},
+        }
+        for teacher, secret in asked
+        if secret
+    ]
 
 
 def resources(stage: EvaluateStage, gpu_resource: str) -> dict[str, Any]:

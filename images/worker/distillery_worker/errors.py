@@ -1,8 +1,9 @@
 """Why a stage stops.
 
 StageError
-├── InputRefused   the input is wrong, another try gives the same answer; names the field and the fix
-└── Interrupted    the pod is being stopped; the stage resumes where it stands
+├── InputRefused          the input is wrong, another try gives the same answer; names the field and the fix
+├── EndpointUnavailable   a teacher behind an endpoint does not answer
+└── Interrupted           the pod is being stopped; the stage resumes where it stands
 """
 
 
@@ -17,6 +18,13 @@ class StageError(Exception):
 
 class InputRefused(StageError):  # noqa: N818 - a finding about the input
     """Reasons: those of docs/distillationjob.md, e.g. MissingColumn, UnknownLabel, WeightsCorrupt."""
+
+
+class EndpointUnavailable(StageError):  # noqa: N818 - a fault of the service, not of the input
+    """A teacher behind an endpoint does not answer; another try may mend it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("EndpointUnavailable", message)
 
 
 class Interrupted(StageError):  # noqa: N818 - no fault

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from distillery_api.digests import digest_files
-from distillery_api.student import ModelSource
+from distillery_api.sources import ModelSource
 from distillery_storage import download_folder
 from transformers import PreTrainedModel
 
@@ -17,6 +17,7 @@ from .devices import best_device
 from .errors import InputRefused
 
 CONFIG, TOKENIZER, TOKENIZER_CONFIG = "config.json", "tokenizer.json", "tokenizer_config.json"
+SAFETENSORS, ONNX = ".safetensors", ".onnx"
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 
@@ -36,8 +37,10 @@ class ModelFolder:
         return read_json(self.path / name, self.uri, self.field)
 
 
-def fetch_folder(source: ModelSource, field: str, needed: Sequence[str], dest: Path) -> ModelFolder:
-    """Download a folder and check it; `needed` are files beside config and weights.
+def fetch_folder(
+    source: ModelSource, field: str, needed: Sequence[str], dest: Path, weights: tuple[str, ...] = (SAFETENSORS,)
+) -> ModelFolder:
+    """Download a folder and check it; `needed` are files beside config and weights, `weights` suffixes of the latter.
 
     Raises InputRefused, DigestMismatch's reason included, and storage errors.
     """
@@ -49,7 +52,7 @@ def fetch_folder(source: ModelSource, field: str, needed: Sequence[str], dest: P
             f"{field}: {source.uri} is {digest}, not {source.digest};"
             " the folder was changed: restore it, or set the digest you mean",
         )
-    check_formats(files, needed, source.uri, field)
+    check_formats(files, needed, source.uri, field, weights)
     config = read_json(dest / CONFIG, source.uri, field)
     if "auto_map" in config:
         raise InputRefused(
@@ -58,9 +61,9 @@ def fetch_folder(source: ModelSource, field: str, needed: Sequence[str], dest: P
     return ModelFolder(dest, source.uri, field, digest, files, config)
 
 
-def check_formats(files: dict[str, str], needed: Sequence[str], uri: str, field: str) -> None:
-    """A config, what prepares the inputs, and safetensors weights, and no pickle in their place."""
-    if not any(name.endswith(".safetensors") for name in files):
+def check_formats(files: dict[str, str], needed: Sequence[str], uri: str, field: str, weights: tuple[str, ...]) -> None:
+    """A config, what prepares the inputs, and weights of these suffixes, and no pickle in their place."""
+    if not any(name.endswith(weights) for name in files):
         pickles = [name for name in files if name.endswith(PICKLES)]
         if pickles:
             raise InputRefused(
@@ -68,7 +71,8 @@ def check_formats(files: dict[str, str], needed: Sequence[str], uri: str, field:
                 f"{field}: {uri} has its weights in {pickles[0]}, a pickle that can run code when it is"
                 " read; save the model with safetensors",
             )
-        raise InputRefused("ModelUnsupported", f"{field}: {uri} has no .safetensors weights; add them")
+        wanted = " or ".join(weights)
+        raise InputRefused("ModelUnsupported", f"{field}: {uri} has no {wanted} weights; add them")
     for name in (CONFIG, *needed):
         if name not in files:
             raise InputRefused(

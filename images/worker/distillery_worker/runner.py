@@ -18,7 +18,7 @@ from distillery_engine import ArtifactInvalid
 from distillery_storage import AccessDenied, Conflict, DigestMismatch, NotFound, StorageError, Unavailable
 
 from .context import Context
-from .errors import InputRefused, Interrupted
+from .errors import EndpointUnavailable, InputRefused, Interrupted
 from .stages.compress import compress
 from .stages.evaluate import evaluate
 from .stages.label import label
@@ -84,6 +84,8 @@ def explain(error: Exception) -> tuple[str, str, int]:
             return error.reason, error.message, exits.STOPPED
         case InputRefused():
             return error.reason, error.message, exits.PERMANENT
+        case EndpointUnavailable():
+            return error.reason, error.message, exits.RETRY
         case Unavailable():
             return "StorageUnavailable", str(error), exits.RETRY
         case StorageError():

@@ -87,7 +87,7 @@ def test_planning_again_changes_nothing_at_any_point_of_the_run():
 def test_digests_that_preflight_found_pin_the_inputs_of_later_stages():
     world = to_stage(JobWorld(), "train")
     run = run_of(world)
-    assert run.teacher.digest == DIGESTS["teacher"]
+    assert run.teachers[0].model.digest == DIGESTS["teacher"]
     assert (run.labels_key, run.student_key) == (DIGESTS["labels"], DIGESTS["student"])
 
 

@@ -124,7 +124,7 @@ def make_run(stage: str, source: Path, storage: Path, **fields: Any) -> Any:
         "job": {"namespace": "team", "name": "animals", "uid": "uid-1"},
         "attempt": 1,
         "storage": f"file://{storage}",
-        "teacher": {"uri": f"file://{source}/teacher"},
+        "teachers": [{"model": {"uri": f"file://{source}/teacher"}}],
         "dataset": files,
         "softLabels": {},
     }

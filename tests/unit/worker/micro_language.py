@@ -115,7 +115,7 @@ def make_run(stage: str, source: Path, storage: Path, **fields: Any) -> Any:
         "attempt": 1,
         "task": "causal-lm",
         "storage": f"file://{storage}",
-        "teacher": {"uri": f"file://{source}/teacher"},
+        "teachers": [{"model": {"uri": f"file://{source}/teacher"}}],
         "dataset": {name: f"file://{source}/{name}.parquet" for name in ("train", "test")} | {"sequenceLength": LENGTH},
         "softLabels": {},
     }

@@ -24,7 +24,9 @@ from distillery_worker.stages.label import label
 from distillery_worker.stages.preflight import preflight
 from distillery_worker.stages.train import Training, load_split, train
 from distillery_worker.tasks.registry import TASKS
+from distillery_worker.teachers.panel import fetch_panel
 from distillery_worker.training.fitting import Fit
+from distillery_worker.training.ranks import Ranks
 
 
 @pytest.fixture(scope="session")
@@ -95,14 +97,14 @@ def test_the_student_is_shown_what_the_teacher_was_asked_about_epoch_by_epoch(pi
         labelsKey=pipeline.keys.labels_key, studentKey=pipeline.keys.student_key,
     )  # fmt: skip
     task = TASKS["image-classification"]
-    teacher = task.fetch_teacher(run.teacher, pipeline.context.folder("teacher"))
+    panel = fetch_panel(run, pipeline.context)
     prefix = open_prefix(f"file://{pipeline.storage}")
-    split = load_split(Training(run, pipeline.context, prefix, "attempt", task, teacher, None))
+    split = load_split(Training(run, pipeline.context, prefix, "attempt", task, panel, None, Ranks()))
     assert not torch.equal(split.learn.teacher, split.learn.others[0].teacher)
     for epoch in range(4):
         seen = split.learn.seen_in(epoch)
         assert seen is (split.learn if epoch % 2 == 0 else split.learn.others[0])
-        answers = teacher.answers(seen.rows, lambda rows: None)
+        answers = panel.local.answers(seen.rows, lambda rows: None)
         np.testing.assert_allclose(answers, seen.teacher.numpy(), atol=1e-5)
     assert all(isinstance(row, bytes) for row in split.validation.rows)
 

@@ -134,7 +134,7 @@ def test_what_is_wrong_has_a_reason_and_a_way_out(
 def test_a_teacher_with_another_digest_is_refused(source: Path, storage: Path, context: Context) -> None:
     teacher = {"uri": f"file://{source}/teacher", "digest": "sha256:" + "0" * 64}
     with pytest.raises(InputRefused, match="set the digest you mean") as caught:
-        check(source, storage, context, teacher=teacher)
+        check(source, storage, context, teachers=[{"model": teacher}])
     assert caught.value.reason == "DigestMismatch"
 
 

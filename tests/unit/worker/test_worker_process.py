@@ -18,7 +18,7 @@ from distillery_api.summary import parse
 from distillery_storage import AccessDenied, DigestMismatch, NotFound, Unavailable
 from distillery_worker import __main__
 from distillery_worker.context import Context, usable_threads
-from distillery_worker.errors import InputRefused, Interrupted
+from distillery_worker.errors import EndpointUnavailable, InputRefused, Interrupted
 from distillery_worker.json_log import JsonLines
 from distillery_worker.progress import Progress, serve
 from distillery_worker.runner import explain, outcome, run_stage
@@ -32,6 +32,7 @@ from distillery_worker.runner import explain, outcome, run_stage
         pytest.param(AccessDenied("m"), "AccessDenied", exits.PERMANENT, id="no right to the uri"),
         pytest.param(DigestMismatch("m"), "DigestMismatch", exits.PERMANENT, id="changed bytes"),
         pytest.param(Unavailable("m"), "StorageUnavailable", exits.RETRY, id="storage away"),
+        pytest.param(EndpointUnavailable("m"), "EndpointUnavailable", exits.RETRY, id="teacher's server away"),
         pytest.param(Interrupted("kept"), "Interrupted", exits.STOPPED, id="SIGTERM"),
         pytest.param(MemoryError(), "OutOfMemory", exits.OUT_OF_MEMORY, id="no memory"),
         pytest.param(torch.OutOfMemoryError(), "OutOfMemory", exits.OUT_OF_MEMORY, id="no GPU memory"),
@@ -71,7 +72,7 @@ def test_the_entry_point_fails_clearly_where_the_data_is_not(
 ) -> None:
     monkeypatch.setattr(__main__, "log_to_stderr", lambda: None)  # it takes the root logger over for good
     monkeypatch.setattr(signal, "signal", lambda *_: None)
-    run = micro.make_run("preflight", source, storage, teacher={"uri": f"file://{tmp_path}/nothing"})
+    run = micro.make_run("preflight", source, storage, teachers=[{"model": {"uri": f"file://{tmp_path}/nothing"}}])
     (tmp_path / "run.json").write_text(run.model_dump_json(by_alias=True))
     paths = {"--run": "run.json", "--termination-log": "message", "--workdir": "work"}
     arguments = [word for flag, name in paths.items() for word in (flag, str(tmp_path / name))]

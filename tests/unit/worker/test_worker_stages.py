@@ -18,12 +18,12 @@ from distillery_worker.artifacts.records import read_record, student_prefix
 from distillery_worker.context import Context
 from distillery_worker.errors import InputRefused, Interrupted
 from distillery_worker.labels.store import LabelStore
-from distillery_worker.stages import label as labelling
 from distillery_worker.stages.compress import compress
 from distillery_worker.stages.evaluate import evaluate
 from distillery_worker.stages.label import label
 from distillery_worker.stages.preflight import preflight
 from distillery_worker.stages.train import train
+from distillery_worker.teachers import teacher as teaching
 from distillery_worker.training.fitting import Fit
 from safetensors.torch import load_file
 
@@ -91,7 +91,7 @@ def test_shards_cover_every_row_once_and_a_second_run_finds_them_all(pipeline: P
 
 
 def test_a_killed_shard_keeps_its_segments(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(labelling, "SEGMENT_ROWS", 32)
+    monkeypatch.setattr(teaching, "SEGMENT_ROWS", 32)
     append = LabelStore.append
 
     def stop_after(self: LabelStore, *args: Any) -> None:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from distillery_api.objective import Objective
 from distillery_engine import TextTokenizer
 from distillery_storage import open_prefix
 from distillery_worker.data.files import Rows
@@ -15,7 +17,10 @@ from distillery_worker.labels.segments import RowLabels
 from distillery_worker.labels.store import LabelSet, LabelStore
 from distillery_worker.losses.objective import NO_GOLD
 from distillery_worker.tasks.classification import Classification
-from distillery_worker.training.examples import collect, epoch_batches, validation_keys
+from distillery_worker.training.examples import Examples, Lookup, collect, epoch_batches, validation_keys
+from distillery_worker.training.learner import Learner
+from torch import Tensor, nn
+from transformers.modeling_outputs import SequenceClassifierOutput
 
 HEAD = Classification(["cat", "dog"])
 LENGTHS = np.array([3, 9, 4, 4, 7, 5, 3, 8, 6, 5])
@@ -41,6 +46,16 @@ def rows(texts: list[str], gold: list[int] | None) -> Rows:
     return Rows(texts, None if gold is None else np.array(gold), "d", [row_key(text) for text in texts])
 
 
+def found(store: LabelStore) -> Lookup:
+    """The store of one teacher as its panel reads it."""
+
+    def lookup(rows: Rows) -> list[RowLabels | None]:
+        labels = store.lookup(rows.keys)
+        return [labels.get(key) for key in rows.keys]
+
+    return lookup
+
+
 @pytest.fixture
 def tokenizer(source: Path) -> TextTokenizer:
     return TextTokenizer(source / "teacher" / "tokenizer.json", 12, 0)
@@ -62,7 +77,7 @@ def test_equal_texts_stay_together_and_an_unlabelled_copy_adds_nothing(
 ) -> None:
     gold = rows(["a cat", "a dog", "a cat", "a dog"], [0, 1, 0, 1])
     split = collect(
-        gold, rows(["the owl", "a dog", "the cat", "the owl"], None), tokenizer, HEAD, store, Views(), seed=0
+        gold, rows(["the owl", "a dog", "the cat", "the owl"], None), tokenizer, HEAD, found(store), Views(), seed=0
     )
     held = {tuple(row) for row in split.validation.rows}
     assert len(held) == 1
@@ -74,12 +89,57 @@ def test_equal_texts_stay_together_and_an_unlabelled_copy_adds_nothing(
 
 def test_each_row_carries_its_own_soft_labels(store: LabelStore, tokenizer: TextTokenizer) -> None:
     gold = rows(["a cat", "a dog"], [0, 1])
-    split = collect(gold, rows(["the cat", "the owl"], None), tokenizer, HEAD, store, Views(), seed=0)
+    split = collect(gold, rows(["the cat", "the owl"], None), tokenizer, HEAD, found(store), Views(), seed=0)
     unlabelled = split.learn.gold == NO_GOLD
     assert split.learn.teacher[unlabelled][:, 0].tolist() == [3.0, 2.0]
 
 
 def test_rows_without_soft_labels_stop_the_training(store: LabelStore, tokenizer: TextTokenizer) -> None:
     with pytest.raises(InputRefused, match="1 of 3 rows") as caught:
-        collect(rows(["a cat", "a dog", "no owl"], [0, 1, 1]), None, tokenizer, HEAD, store, Views(), seed=0)
+        collect(rows(["a cat", "a dog", "no owl"], [0, 1, 1]), None, tokenizer, HEAD, found(store), Views(), seed=0)
     assert caught.value.reason == "LabelsMissing"
+
+
+def test_a_row_with_neither_gold_nor_a_usable_answer_is_left_out(store: LabelStore, tokenizer: TextTokenizer) -> None:
+    unusable: RowLabels = {"logits": np.full((1, 2), np.nan, dtype=np.float32)}
+    store.append([row_key("no owl"), row_key("no cat")], [unusable, unusable], 0, "job")
+    gold = rows(["a cat", "a dog", "no cat"], [0, 1, 0])
+    split = collect(gold, rows(["the cat", "no owl"], None), tokenizer, HEAD, found(store), Views(), seed=1)
+    learned = {tuple(row) for row in split.learn.rows}
+    encoded = tokenizer.encode(["a cat", "a dog", "no cat", "the cat", "no owl"])
+    assert tuple(encoded[4]) not in learned
+    assert tuple(encoded[3]) in learned
+    assert len(split.learn) + len(split.validation) == 4
+
+
+class Bag(nn.Module):
+    """Logits that are sums over a text's tokens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(32, 2)
+        torch.manual_seed(0)
+        nn.init.normal_(self.table.weight)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SequenceClassifierOutput:
+        return SequenceClassifierOutput(logits=(self.table(input_ids) * attention_mask.unsqueeze(-1)).sum(dim=1))
+
+
+def test_a_row_without_a_teachers_answer_is_learned_from_gold_alone(tokenizer: TextTokenizer) -> None:
+    rows, gold = tokenizer.encode(["a cat", "a dog", "the owl"]), torch.tensor([0, 1, NO_GOLD])
+    nothing = torch.full((2,), float("nan"))
+    teacher = torch.stack([torch.tensor([1.0, 0.0]), nothing, torch.tensor([0.0, 2.0])])
+
+    def loss(model: Bag, batch: Examples, alpha: float) -> Tensor:
+        learner = Learner(tokenizer, HEAD, Objective(alpha=alpha, temperature=2.0), None)
+        return learner.loss(model, batch, np.arange(len(batch)))
+
+    model, batch = Bag(), Examples(rows, gold, teacher)
+    answered = batch.take(np.array([0, 2]))
+    soft, hard = loss(model, answered, 1.0).item(), loss(model, batch, 0.0).item()
+    whole = loss(model, batch, 0.3)
+    assert whole.item() == pytest.approx(0.3 * soft + 0.7 * hard, rel=1e-6)
+    torch.autograd.backward(whole)
+    assert model.table.weight.grad is not None
+    assert bool(torch.isfinite(model.table.weight.grad).all())
+    assert loss(model, Examples(rows, gold, nothing.repeat(3, 1)), 0.3).item() == pytest.approx(0.7 * hard, rel=1e-6)

@@ -25,6 +25,7 @@ class Rows:
     digest: str
     keys: list[str]  # one per row; equal inputs have equal keys
     groups: list[str] | None = None  # one per row; rows of a group stay on one side of every split
+    slices: list[str] | None = None  # one per row, where dataset.columns.slice is set
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -38,6 +39,7 @@ class Rows:
             gold=None if self.gold is None else self.gold[np.array(chosen, dtype=np.int64)],
             keys=[self.keys[index] for index in chosen],
             groups=self.groups and [self.groups[index] for index in chosen],
+            slices=self.slices and [self.slices[index] for index in chosen],
         )
 
 

@@ -24,14 +24,16 @@ def load_texts(uri: str, field: str, columns: Columns, read_gold: ReadGold | Non
     Raises InputRefused (DataUnreadable, MissingColumn, EmptyText, and what `read_gold` raises) and storage errors.
     """
     path = fetch_file(uri, field, workdir)
-    wanted = [column for column in (columns.query, columns.text, read_gold and columns.label) if column]
+    named = (columns.query, columns.text, read_gold and columns.label, columns.slice)
+    wanted = [column for column in named if column]
     table = read_columns(path, uri, field, wanted)
     texts: list[Text] = list(checked_texts(table[columns.text], field, columns.text))
     if columns.query:
         queries = checked_texts(table[columns.query], field, columns.query)
         texts = list(zip(queries, table[columns.text], strict=True))
     gold = None if read_gold is None else read_gold(table[columns.label], field, columns.label)
-    return Rows(texts, gold, file_digest(path), [row_key(text) for text in texts])
+    slices = [str(value) for value in table[columns.slice]] if columns.slice else None
+    return Rows(texts, gold, file_digest(path), [row_key(text) for text in texts], slices=slices)
 
 
 def checked_texts(values: list[Any], field: str, column: str) -> list[str]:

@@ -30,9 +30,17 @@ class Views:
         """What teacher and student are given for a row."""
         return row
 
-    def shown_all(self, rows: Sequence[Any], row_keys: Sequence[str], view: int) -> list[Any]:
-        """One view of each row."""
-        return [self.shown(row, key, view) for row, key in zip(rows, row_keys, strict=True)]
+    def one_after_other(self, rows: Rows) -> Rows:
+        """All rows in their first view, then all in the next."""
+        pairs = list(zip(rows.inputs, rows.keys, strict=True))
+        every = [(row, key, view) for view in range(self.count) for row, key in pairs]
+        return Rows(
+            [self.shown(row, key, view) for row, key, view in every],
+            None,
+            rows.digest,
+            [self.key(key, view) for _, key, view in every],
+            slices=rows.slices and rows.slices * self.count,
+        )
 
     def keys(self, rows: Rows) -> Iterator[str]:
         """Keys of all views of the rows."""

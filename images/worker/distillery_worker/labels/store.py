@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from distillery_api.digests import canonical, digest_bytes, digest_of
 from distillery_api.schema import Digest, Model
 from distillery_storage import Conflict, DigestMismatch, Prefix
+from numpy.typing import NDArray
 
 from .codecs import Codec
 from .segments import RowLabels, decode_segment, encode_segment
@@ -28,7 +30,7 @@ class LabelSet(Model):
 
     codec: Codec
     teacher: Digest
-    tokenizer: Digest | None = None
+    tokenizer: Digest | None = None  # an endpoint has its own
     max_length: int | None = None  # tokens at which texts are cut; a language model's rows are cut before
     preprocessing: dict[str, Any] | None = None
     augmentation: dict[str, Any] | None = None
@@ -47,6 +49,7 @@ class Segment(Model):
     rows: int
     shard: int
     job_uid: str
+    tokens: int = 0  # that an endpoint counted for these rows
 
 
 @dataclass(frozen=True)
@@ -70,12 +73,15 @@ class LabelStore:
                 " use another storage.uri, or delete that folder if no job needs it"
             )
 
-    def append(self, keys: list[str], rows: list[RowLabels], shard: int, job_uid: str) -> None:
-        """Store the rows' labels. Writing the same segment twice changes nothing."""
+    def append(self, keys: list[str], rows: list[RowLabels], shard: int, job_uid: str, tokens: int = 0) -> None:
+        """Store the rows' labels. Writing the same segment twice changes nothing.
+
+        A row of NaN was answered, and not usably: nobody asks for it again.
+        """
         data = encode_segment(self.labels.codec, keys, rows)
         name = f"{SEGMENTS}/{hashlib.sha256(data).hexdigest()}"
         self.prefix.write(f"{name}.parquet", data)
-        record = Segment(digest=digest_bytes(data), rows=len(keys), shard=shard, job_uid=job_uid)
+        record = Segment(digest=digest_bytes(data), rows=len(keys), shard=shard, job_uid=job_uid, tokens=tokens)
         self.prefix.write(f"{name}.json", canonical(record.dump()))
 
     def segments(self) -> Iterator[tuple[list[str], list[RowLabels]]]:
@@ -94,6 +100,14 @@ class LabelStore:
             )
         return decode_segment(self.labels.codec, data)
 
+    def tokens_spent(self, job_uid: str, shard: int | None) -> int:
+        """Tokens that a job paid for, in one shard or in all."""
+        records = [self.prefix.read(path) for path in self.prefix.list(SEGMENTS) if path.endswith(".json")]
+        segments = [Segment.model_validate_json(record) for record in records]
+        return sum(
+            segment.tokens for segment in segments if segment.job_uid == job_uid and shard in (None, segment.shard)
+        )
+
     def keys(self) -> set[str]:
         """Keys of all rows that have soft labels."""
         return {key for keys, _ in self.segments() for key in keys}
@@ -110,3 +124,15 @@ class LabelStore:
                     missing.remove(key)
                     found[key] = row
         return found
+
+    def logits(self, wanted: list[str]) -> tuple[set[str], NDArray[np.float32]]:
+        """Keys of rows that have no labels, and logits of all [wanted, vocabulary], NaN for those without.
+
+        For codecs of one position a row.
+        """
+        found = self.lookup(wanted)
+        logits = np.full((len(wanted), self.labels.codec.vocabulary), np.nan, dtype=np.float32)
+        for place, key in enumerate(wanted):
+            if key in found:
+                logits[place] = found[key]["logits"][0]
+        return set(wanted) - found.keys(), logits

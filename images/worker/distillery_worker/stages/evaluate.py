@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from distillery_api.artifact import ArtifactManifest
@@ -20,14 +21,16 @@ from ..data.files import Rows
 from ..errors import InputRefused
 from ..evaluation.latency import measure
 from ..evaluation.report import Content, Report
-from ..students.bert import count_parameters
+from ..evaluation.teacher_answers import HeldOutAnswers
 from ..tasks.head import Answer, Head
 from ..tasks.registry import TASKS
 from ..tasks.task import Task
-from ..teachers.local import LocalTeacher
+from ..teachers.onnx_teacher import OnnxTeacher
+from ..teachers.panel import Panel, fetch_panel
 from ..teachers.teacher import outputs_of
 from .compress import published_record
 
+NO_ANSWER = ""
 REPORT, ITEMS = "report.json", "items.parquet"
 
 
@@ -37,9 +40,9 @@ class Candidate:
 
     answers: Sequence[Answer]
     digest: str
-    parameters: int
-    p50_ms: float
-    p99_ms: float
+    parameters: int | None
+    p50_ms: float | None
+    p99_ms: float | None
 
 
 @dataclass
@@ -75,16 +78,16 @@ def evaluate(run: EvaluateRun, context: Context) -> VerdictStatus:
         return published
     record = published_record(student_prefix(storage, run.student_key))
     manifest = fetch_artifact(run.artifact.uri, run.artifact.digest, context.folder("artifact"))
-    teacher = task.fetch_teacher(run, context.folder("teacher"))
-    check_origin(run, manifest, teacher)
+    panel = fetch_panel(run, context)
+    check_origin(run, manifest, panel)
     head = task.head_of(manifest.labels)
     rows = task.load_rows(run.dataset.test, "test", run.dataset.columns, head, context.folder("data"))
     test = task.units(rows, task.encoder(context.folder("artifact"), manifest.preprocessing))
     evaluation = Evaluation(run, context, task, head, test)
-    count = 2 + bool(record.control) + bool(run.incumbent)
+    count = 1 + len(panel.members) + bool(record.control) + bool(run.incumbent)
     context.progress.start(len(test) * count, "answers")
     evaluation.models["student"] = evaluation.served("artifact", manifest, run.artifact.digest)
-    score_teacher(evaluation, manifest, teacher)
+    score_teacher(evaluation, manifest, panel)
     score_control(evaluation, manifest, record, student_prefix(storage, run.student_key))
     score_incumbent(evaluation, run.incumbent)
     return publish(evaluation, target, record, judge(evaluation))
@@ -99,25 +102,39 @@ def read_report(target: Prefix) -> VerdictStatus | None:
     return Report.model_validate_json(data).status(f"{target.uri}/{REPORT}", digest_bytes(data))
 
 
-def check_origin(run: EvaluateRun, manifest: ArtifactManifest, teacher: LocalTeacher) -> None:
-    """The artifact must come from this training and this teacher."""
+def check_origin(run: EvaluateRun, manifest: ArtifactManifest, panel: Panel) -> None:
+    """The artifact must come from this training and these teachers."""
     made = manifest.provenance
-    if made.student_key != run.student_key or made.teacher != teacher.digest:
+    if made.student_key != run.student_key or made.teacher != panel.digest:
         raise InputRefused(
             "ArtifactMismatch",
             f"{run.artifact.uri} was made from student {made.student_key} and teacher {made.teacher}, not from"
-            f" {run.student_key} and {teacher.digest}; restore the teacher's folder or apply the job again",
+            f" {run.student_key} and {panel.digest}; restore the teacher's folder or apply the job again",
         )
 
 
-def score_teacher(evaluation: Evaluation, manifest: ArtifactManifest, teacher: LocalTeacher) -> None:
-    """The teacher in torch; its latency in the student's engine."""
-    outputs = teacher.answers(evaluation.test.inputs, evaluation.answered)
+def score_teacher(evaluation: Evaluation, manifest: ArtifactManifest, panel: Panel) -> None:
+    """What the teachers answer as one; where none gives a usable answer, an answer that is never right."""
+    ask = HeldOutAnswers(evaluation.run, evaluation.context)
+    outputs = panel.mixed(panel.gather(evaluation.test, ask), evaluation.test)
+    answers = panel.head.answers(outputs)
+    if panel.head.labels:
+        for row in np.flatnonzero(np.isnan(outputs).any(axis=1)):
+            answers[row] = NO_ANSWER
+    latency = teacher_latency(evaluation, manifest, panel)
+    evaluation.models["teacher"] = Candidate(answers, panel.digest, panel.parameters(), *latency)
+
+
+def teacher_latency(
+    evaluation: Evaluation, manifest: ArtifactManifest, panel: Panel
+) -> tuple[float, float] | tuple[None, None]:
+    """That of one teacher with weights, in the student's engine; of others there is none to compare."""
+    teacher = panel.local
+    if len(panel.members) > 1 or isinstance(teacher, OnnxTeacher):
+        return None, None
     scratch = evaluation.context.folder("teacher-in-engine")
     engine = evaluation.task.in_engine(teacher.model, teacher.path, manifest, scratch)
-    latency = measure(engine, evaluation.test.inputs)
-    parameters = count_parameters(teacher.model)
-    evaluation.models["teacher"] = Candidate(teacher.head.answers(outputs), teacher.digest, parameters, *latency)
+    return measure(engine, evaluation.test.inputs)
 
 
 def score_control(evaluation: Evaluation, manifest: ArtifactManifest, record: TrainRecord, student: Prefix) -> None:
@@ -156,7 +173,7 @@ def publish(evaluation: Evaluation, target: Prefix, record: TrainRecord, verdict
     report = Report(
         job=run.job,
         attempt=run.attempt,
-        teacher=Content(uri=run.teacher.uri, digest=models["teacher"].digest),
+        teacher=Content(uri=", ".join(teacher.place for teacher in run.teachers), digest=models["teacher"].digest),
         test=Content(uri=run.dataset.test, digest=evaluation.test.digest),
         artifact=run.artifact,
         incumbent=run.incumbent,

@@ -1,4 +1,4 @@
-"""label: write the teacher's answers for this shard's rows that have none."""
+"""label: write the teachers' answers for this shard's rows that have none."""
 
 from typing import Any
 
@@ -7,69 +7,66 @@ from distillery_api.summary import LabelResult
 from distillery_storage import open_prefix
 
 from ..context import Context
-from ..data.views import Views
+from ..data.files import Rows
 from ..errors import InputRefused
-from ..labels.store import LabelStore
+from ..labels.writer import SegmentWriter
 from ..tasks.registry import TASKS
-from ..teachers.teacher import Teacher
-
-SEGMENT_ROWS = 2048  # work that a kill can cost
+from ..teachers.panel import Member, fetch_panel
 
 
 def label(run: LabelRun, context: Context) -> LabelResult:
     """Label the shard, segment by segment; a second run skips what is stored."""
-    teacher = TASKS[run.task].fetch_teacher(run, context.folder("teacher"))
-    labels = teacher.label_set(run.soft_labels)
-    if labels.key != run.labels_key:
+    panel = fetch_panel(run, context)
+    if panel.labels_key != run.labels_key:
         raise InputRefused(
             "DigestMismatch",
-            f"teachers[0].model: {run.teacher.uri} changed after preflight (labels key {labels.key},"
+            f"teachers: a model's folder changed after preflight (labels key {panel.labels_key},"
             f" not {run.labels_key}); restore the folder or apply the job again",
         )
-    store = LabelStore.at(open_prefix(run.storage), labels)
-    rows = shard_rows(run, context, TASKS[run.task].views(run.soft_labels, teacher))
-    stored = store.keys()
-    missing = {key: row for key, row in rows.items() if key not in stored}
-    context.progress.start(len(rows), "rows")
-    context.progress.resume(len(rows) - len(missing))
-    if missing:
-        store.describe()
-        write_labels(run, context, store, teacher, missing)
-    return LabelResult(shard=context.shard, labelled_rows=len(missing), reused_rows=len(rows) - len(missing))
+    views = TASKS[run.task].views(run.soft_labels, panel.local)
+    questions = panel.questions(files_to_learn(run, context), views)
+    works = [Work(run, context, member, rows) for member, rows in questions.values()]
+    context.progress.start(sum(len(work.rows) for work in works), "rows")
+    context.progress.resume(sum(len(work.rows) - len(work.missing) for work in works))
+    for work in works:
+        work.label()
+    keys, labelled = ({key for work in works for key in getattr(work, part)} for part in ("rows", "missing"))
+    return LabelResult(
+        shard=context.shard,
+        labelled_rows=len(labelled),
+        reused_rows=len(keys - labelled),
+        unusable_rows=sum(work.writer.unusable for work in works) or None,
+        tokens=sum(work.writer.tokens for work in works) or None,
+    )
 
 
-def shard_rows(run: LabelRun, context: Context, views: Views) -> dict[str, Any]:
-    """Views of the distinct rows of train and unlabelled that belong to this shard, by key."""
+class Work:
+    """What one teacher has to answer in this shard."""
+
+    def __init__(self, run: LabelRun, context: Context, member: Member, rows: dict[str, Any]) -> None:
+        self.context, self.teacher, shards = context, member.teacher, run.soft_labels.shards
+        self.rows = {key: row for key, row in rows.items() if shard_of(key, shards) == context.shard}
+        store = member.store(open_prefix(run.storage))
+        stored = store.keys()
+        self.missing = {key: row for key, row in self.rows.items() if key not in stored}
+        self.writer = SegmentWriter(store, run.job.uid, context.shard, shards)
+
+    def label(self) -> None:
+        """Answer the rows that have no answer yet."""
+        if self.missing:
+            self.writer.store.describe()
+            self.teacher.label(self.missing, self.writer, self.context)
+
+
+def files_to_learn(run: LabelRun, context: Context) -> list[Rows]:
+    """Train and unlabelled, without gold."""
     task, columns, folder = TASKS[run.task], run.dataset.columns, context.folder("data")
     files = [("train", run.dataset.train)]
     if run.dataset.unlabelled:
         files.append(("unlabelled", run.dataset.unlabelled))
-    loaded = [task.load_rows(uri, field, columns, None, folder) for field, uri in files]
-    keyed = {key: row for rows in loaded for key, row in views.all(rows)}
-    return {key: row for key, row in keyed.items() if shard_of(key, run.soft_labels.shards) == context.shard}
+    return [task.load_rows(uri, field, columns, None, folder) for field, uri in files]
 
 
 def shard_of(key: str, shards: int) -> int:
     """The shard that labels a row: only the row decides, so any number of shards covers each row once."""
     return int(key[:16], 16) % shards
-
-
-def size(row: Any) -> int:
-    """What a row costs, roughly: characters of a text, or of both texts of a pair."""
-    return len(row[0]) + len(row[1]) if isinstance(row, tuple) and isinstance(row[0], str) else len(row)
-
-
-def write_labels(run: LabelRun, context: Context, store: LabelStore, teacher: Teacher, missing: dict[str, Any]) -> None:
-    """Ask the teacher for the rows, and store a segment at a time."""
-    # Longest first: memory runs out at once or never.
-    keys = sorted(missing, key=lambda key: (-size(missing[key]), key))
-    for start in range(0, len(keys), SEGMENT_ROWS):
-        segment = keys[start : start + SEGMENT_ROWS]
-
-        def answered(rows: int, stored: int = start) -> None:
-            context.progress.advance(rows)
-            context.check_stop(f"{stored} of {len(keys)} rows are stored")
-
-        context.check_stop(f"{start} of {len(keys)} rows are stored")
-        rows = teacher.labels(store.labels.codec, segment, [missing[key] for key in segment], answered)
-        store.append(segment, rows, context.shard, run.job.uid)

@@ -14,12 +14,13 @@ from ..context import Context
 from ..data.files import Rows
 from ..errors import InputRefused
 from ..labels.codecs import Codec, admits
-from ..labels.segments import encode_segment
+from ..labels.segments import RowLabels, encode_segment
 from ..labels.store import LabelStore
 from ..model_folders import ModelFolder
 from ..tasks.head import Head
 from ..tasks.registry import TASKS
-from ..teachers.teacher import Teacher
+from ..teachers.endpoint_teacher import EndpointTeacher
+from ..teachers.panel import Member, fetch_panel
 from ..training.signals import signals_of
 
 FIRST_ROWS = 32  # that the teacher is tried on
@@ -28,29 +29,47 @@ FIRST_ROWS = 32  # that the teacher is tried on
 def preflight(run: PreflightRun, context: Context) -> PreflightResult:
     """Raises InputRefused with the first thing that is wrong."""
     task = TASKS[run.task]
-    teacher = task.fetch_teacher(run, context.folder("teacher"))
-    files = load_dataset(run, teacher.head, context)
+    panel = fetch_panel(run, context)
+    teacher = panel.local
+    files = load_dataset(run, panel.head, context)
     check_rows(files)
+    panel.weights(files["test"])
     views = task.views(run.soft_labels, teacher)
+    asked = panel.questions([files[field] for field in ("train", "unlabelled") if field in files], views)
+    for member in panel.members:
+        refuse_bias(member.labels.codec, panel.head.resolved(run.objective))
     first = list(islice(views.all(files["train"]), FIRST_ROWS))
-    task.check_teacher(teacher, [row for _, row in first])
+    answered = panel.check(task, first)
     given = task.fetch_student(run.student, teacher, context.folder("given"))
     student = task.fresh_student(run.student, teacher, given, run.training.seed)
     task.check_student(student, teacher, first[0][1])
-    signals_of(student, teacher.model, run.objective, run.training.seed)
-    labels = teacher.label_set(run.soft_labels)
-    refuse_bias(labels.codec, teacher.head.resolved(run.objective))
-    wanted = {key for field in ("train", "unlabelled") if field in files for key in views.keys(files[field])}
-    missing = wanted - LabelStore.at(open_prefix(run.storage), labels).keys()
+    signals_of(student, teacher, run.objective, run.training.seed)
+    storage = open_prefix(run.storage)
+    missing = {key: unanswered(member.store(storage), member, rows) for key, (member, rows) in asked.items()}
+    sizes = {
+        key: bytes_per_row(asked[key][0].labels.codec, [row_key for row_key, _ in first], labels)
+        for key, labels in answered.items()
+    }
     return PreflightResult(
-        teacher_digest=teacher.digest,
-        labels_key=labels.key,
-        label_bytes=round(len(missing) * bytes_per_row(teacher, labels.codec, first)),
-        student_key=student_key(run, labels.key, files, student, given),
+        teacher_digest=panel.digest,
+        teacher_digests=panel.folder_digests(),
+        labels_key=panel.labels_key,
+        label_bytes=round(sum(len(rows) * sizes[key] for key, rows in missing.items() if rows)),
+        student_key=student_key(run, panel.labels_key, files, student, given),
         student_model_digest=given.digest if given else None,
         rows={field: len(rows) for field, rows in files.items()},
-        missing_rows=len(missing),
+        missing_rows=len(set().union(*missing.values())),
     )
+
+
+def unanswered(store: LabelStore, member: Member, rows: dict[str, Any]) -> set[str]:
+    """Keys of rows that a teacher has no answer stored for. Raises InputRefused (AnswersUnusable)."""
+    if not isinstance(member.teacher, EndpointTeacher):
+        return rows.keys() - store.keys()
+    missing, logits = store.logits(list(rows))
+    if len(missing) < len(rows):
+        member.teacher.check_stored(logits[[key not in missing for key in rows]])
+    return missing
 
 
 def refuse_bias(codec: Codec, objective: Objective) -> None:
@@ -59,10 +78,9 @@ def refuse_bias(codec: Codec, objective: Objective) -> None:
         raise InputRefused("BiasedSoftLabels", refused)
 
 
-def bytes_per_row(teacher: Teacher, codec: Codec, first: list[tuple[str, Any]]) -> float:
-    """What labels of the first rows, given with their keys, take in storage."""
-    keys, rows = zip(*first, strict=True)
-    return len(encode_segment(codec, list(keys), teacher.labels(codec, keys, rows, lambda _: None))) / len(first)
+def bytes_per_row(codec: Codec, keys: list[str], labels: list[RowLabels]) -> float:
+    """What labels of rows take in storage."""
+    return len(encode_segment(codec, keys, labels)) / len(keys)
 
 
 def load_dataset(run: PreflightRun, head: Head, context: Context) -> dict[str, Rows]:

@@ -3,6 +3,7 @@
 import shutil
 import uuid
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from distillery_storage.folders import file_digest
 
 from ..artifacts.records import ModelRecord, TrainRecord, publish_record, read_record, student_prefix
 from ..context import Context
-from ..labels.store import LabelStore
 from ..model_folders import ModelFolder
 from ..progress import Progress
 from ..students.adapters import merged
@@ -23,6 +23,7 @@ from ..students.pretrained import weights_digest
 from ..tasks.registry import TASKS
 from ..tasks.task import Task
 from ..teachers.local import LocalTeacher
+from ..teachers.panel import Panel, fetch_panel
 from ..training.checkpoints import Checkpoints
 from ..training.examples import Split
 from ..training.fitting import Fit, Schedule
@@ -41,9 +42,14 @@ class Training:
     student: Prefix
     attempt: str
     task: Task[Any]
-    teacher: LocalTeacher
+    panel: Panel
     given: ModelFolder | None
     ranks: Ranks
+
+    @property
+    def teacher(self) -> LocalTeacher:
+        """The one whose tokenizer the student has, and whose layers it may start and learn from."""
+        return self.panel.local
 
     def schedule(self, rows: int, learning_rate: float) -> Schedule:
         """Both models take as many steps as the student needs for its epochs over `rows` rows."""
@@ -91,11 +97,12 @@ def train(run: TrainRun, context: Context) -> TrainResult:
 def train_both(run: TrainRun, context: Context, student: Prefix, ranks: Ranks) -> TrainRecord:
     """Student first, then the control if the job asks for one; what the first process publishes is the answer."""
     task = TASKS[run.task]
-    teacher = task.fetch_teacher(run, context.folder("teacher"))
+    panel = fetch_panel(run, context)
+    teacher = panel.local
     # The token keeps two pods of one attempt (a lost node's pod may not be dead) out of each other's files.
     attempt = f"{run.job.uid}-{run.attempt}-{uuid.uuid4().hex[:8]}"
     given = task.fetch_student(run.student, teacher, context.folder("given"))
-    training = Training(run, context, student, attempt, task, teacher, given, ranks)
+    training = Training(run, context, student, attempt, task, panel, given, ranks)
     split = load_split(training)
     schedule = training.schedule(len(split.learn), run.training.learning_rate)
     context.progress.start(schedule.steps * (2 if run.training.control else 1), "steps")
@@ -119,7 +126,7 @@ def publish(training: Training, validation_rows: int, learned: Fitted, control: 
         training.student,
         TrainRecord(
             job_uid=run.job.uid,
-            teacher=teacher.digest,
+            teacher=training.panel.digest,
             labels_key=run.labels_key,
             student_key=run.student_key,
             labels=list(teacher.head.labels),
@@ -140,9 +147,9 @@ def load_split(training: Training) -> Split[Any]:
     unlabelled = None
     if run.dataset.unlabelled:
         unlabelled = task.load_rows(run.dataset.unlabelled, "unlabelled", columns, None, folder)
-    store = LabelStore.at(open_prefix(run.storage), teacher.label_set(run.soft_labels))
+    lookup = partial(training.panel.stored, open_prefix(run.storage), run.objective.max_disagreement)
     views = task.views(run.soft_labels, teacher)
-    return task.collect(gold, unlabelled, teacher, store, views, run.training.seed)
+    return task.collect(gold, unlabelled, teacher, lookup, views, run.training.seed)
 
 
 def fit(training: Training, name: str, split: Split[Any], schedule: Schedule, target: Objective) -> Fitted:
@@ -151,7 +158,7 @@ def fit(training: Training, name: str, split: Split[Any], schedule: Schedule, ta
     checkpoints = Checkpoints(training.student, training.attempt, name, training.context.folder("checkpoints"))
     model = training.task.fresh_student(training.run.student, teacher, training.given, seed)
     initial = weights_digest(model)
-    signals = signals_of(model, teacher.model, target, seed)
+    signals = signals_of(model, teacher, target, seed)
     learner = training.task.learner(teacher, training.run.soft_labels, target, signals)
     work = Fit(model, split, learner, schedule, training.ranks)
     return Fitted(work, initial, began=work.run(checkpoints, training.context))

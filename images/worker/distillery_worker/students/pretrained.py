@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from distillery_api.student import ModelSource
+from distillery_api.sources import ModelSource
 from torch import nn
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 

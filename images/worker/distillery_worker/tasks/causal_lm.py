@@ -11,6 +11,7 @@ from distillery_api.distillationjob import Columns
 from distillery_api.objective import Objective
 from distillery_api.run import StageRun
 from distillery_api.soft_labels import SoftLabels
+from distillery_api.sources import ModelSource
 from distillery_api.student import Student, StudentConfig
 from distillery_engine import ArtifactInvalid
 from numpy.typing import NDArray
@@ -24,14 +25,13 @@ from ..data.views import Views
 from ..evaluation.language_engine import LanguageEngine
 from ..evaluation.likelihood import mean_losses
 from ..labels.codecs import HiddenCodec
-from ..labels.store import LabelStore
 from ..model_folders import TOKENIZER, ModelFolder
 from ..students.adapters import add_adapters
 from ..students.llama import build_decoder, load_decoder, load_given
 from ..students.pretrained import fetch_initial, keep_layers
 from ..teachers.language_checks import check_end, check_likelihood, check_output_layer
 from ..teachers.language_model import LanguageModelTeacher, fetch_language_model
-from ..training.examples import Split
+from ..training.examples import Lookup, Split
 from ..training.language_learner import BlockExamples, LanguageLearner, collect_blocks
 from ..training.signals import Signals
 from .head import Head
@@ -49,10 +49,10 @@ class CausalLm(Task[LanguageModelTeacher]):
     name = "causal-lm"
     format: Format = "safetensors"
 
-    def fetch_teacher(self, run: StageRun, dest: Path) -> LanguageModelTeacher:
+    def fetch_teacher(self, run: StageRun, source: ModelSource, dest: Path) -> LanguageModelTeacher:
         """A Hugging Face folder of a causal language model."""
         head = NextToken(run.soft_labels.temperature or 1.0)
-        return fetch_language_model(run.teacher, run.dataset.sequence_length, head, dest)
+        return fetch_language_model(source, run.dataset.sequence_length, head, dest)
 
     def load_rows(self, uri: str, field: str, columns: Columns, head: Head | None, workdir: Path) -> Rows:
         """Documents, or prompts with responses: their tokens are their gold values."""
@@ -99,12 +99,12 @@ class CausalLm(Task[LanguageModelTeacher]):
         train: Rows,
         unlabelled: Rows | None,
         teacher: LanguageModelTeacher,
-        store: LabelStore,
+        lookup: Lookup,
         views: Views,
         seed: int,
     ) -> Split[BlockExamples]:
         """Blocks with soft labels, split by document."""
-        return collect_blocks(blocks_of(train, teacher.encoder), store, seed)
+        return collect_blocks(blocks_of(train, teacher.encoder), lookup, seed)
 
     def without_teacher(self, split: Split[BlockExamples], teacher: LanguageModelTeacher) -> Split[BlockExamples]:
         """The same blocks: every token is its own gold value."""

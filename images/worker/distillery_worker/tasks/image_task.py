@@ -8,6 +8,7 @@ from distillery_api.artifact import ArtifactManifest, ImagePreprocessing
 from distillery_api.distillationjob import Columns
 from distillery_api.run import StageRun
 from distillery_api.soft_labels import SoftLabels
+from distillery_api.sources import ModelSource
 from distillery_api.student import Student
 from distillery_engine import ImageEncoder, ImageModel
 from transformers import PreTrainedModel
@@ -32,9 +33,9 @@ class ImageTask(RowTask[ImageTeacher]):
         self.name = name
         self._read_head, self._head_of = read_head, head_of
 
-    def fetch_teacher(self, run: StageRun, dest: Path) -> ImageTeacher:
+    def fetch_teacher(self, run: StageRun, source: ModelSource, dest: Path) -> ImageTeacher:
         """A Hugging Face folder for image classification."""
-        return fetch_image_teacher(run.teacher, self._read_head, dest)
+        return fetch_image_teacher(source, self._read_head, dest)
 
     def load_rows(self, uri: str, field: str, columns: Columns, head: Head | None, workdir: Path) -> Rows:
         """Rows with an image and, with a head, a gold value."""

@@ -11,17 +11,17 @@ from distillery_api.distillationjob import Columns
 from distillery_api.objective import Objective
 from distillery_api.run import StageRun
 from distillery_api.soft_labels import SoftLabels
+from distillery_api.sources import ModelSource
 from distillery_api.student import Student
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from ..data.files import Rows
 from ..data.views import Views
-from ..labels.store import LabelStore
 from ..model_folders import ModelFolder
 from ..teachers.local import LocalTeacher, predict
 from ..teachers.teacher import Encoder
-from ..training.examples import Examples, Split, collect
+from ..training.examples import Examples, Lookup, Split, collect
 from ..training.learner import Learner, Learning
 from ..training.signals import Signals
 from .head import Head, RowHead
@@ -51,8 +51,8 @@ class Task(ABC, Generic[T]):
     format: Format = "onnx-fp32"  # of its artifacts
 
     @abstractmethod
-    def fetch_teacher(self, run: StageRun, dest: Path) -> T:
-        """Download a teacher and check its static files. Raises InputRefused and storage errors."""
+    def fetch_teacher(self, run: StageRun, source: ModelSource, dest: Path) -> T:
+        """Download a teacher's folder and check its static files. Raises InputRefused and storage errors."""
 
     @abstractmethod
     def load_rows(self, uri: str, field: str, columns: Columns, head: Head | None, workdir: Path) -> Rows:
@@ -90,7 +90,7 @@ class Task(ABC, Generic[T]):
 
     @abstractmethod
     def collect(
-        self, train: Rows, unlabelled: Rows | None, teacher: T, store: LabelStore, views: Views, seed: int
+        self, train: Rows, unlabelled: Rows | None, teacher: T, lookup: Lookup, views: Views, seed: int
     ) -> Split[Any]:
         """What is learned and what chooses the checkpoint. Raises InputRefused (LabelsMissing)."""
 
@@ -157,10 +157,10 @@ class RowTask(Task[T]):
         return teacher.head
 
     def collect(
-        self, train: Rows, unlabelled: Rows | None, teacher: T, store: LabelStore, views: Views, seed: int
+        self, train: Rows, unlabelled: Rows | None, teacher: T, lookup: Lookup, views: Views, seed: int
     ) -> Split[Examples]:
         """Encoded rows with gold values and soft labels."""
-        return collect(train, unlabelled, teacher.encoder, self.head(teacher), store, views, seed)
+        return collect(train, unlabelled, teacher.encoder, self.head(teacher), lookup, views, seed)
 
     def without_teacher(self, split: Split[Examples], teacher: T) -> Split[Examples]:
         """The labelled rows."""

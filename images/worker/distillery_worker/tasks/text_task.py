@@ -2,15 +2,19 @@
 
 import shutil
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from distillery_api.artifact import ArtifactManifest, TextPreprocessing
 from distillery_api.distillationjob import Columns
 from distillery_api.run import StageRun
 from distillery_api.soft_labels import SoftLabels
+from distillery_api.sources import ModelSource
 from distillery_api.student import Student, StudentConfig
 from distillery_engine import Text, TextModel, TextTokenizer
+from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from ..artifacts.onnx_export import MODEL_FILE, export_text_model
@@ -18,11 +22,12 @@ from ..data.files import Rows, first_line
 from ..data.text import load_texts
 from ..data.views import Views
 from ..errors import InputRefused
-from ..model_folders import TOKENIZER, TOKENIZER_CONFIG, ModelFolder
+from ..model_folders import SAFETENSORS, TOKENIZER, TOKENIZER_CONFIG, ModelFolder
 from ..students.adapters import add_adapters
 from ..students.bert import build_student, label_maps, load_student
 from ..students.pretrained import fetch_initial, keep_layers, load_initial
 from ..teachers.local import ReadHead, predict
+from ..teachers.onnx_teacher import onnx_teacher
 from ..teachers.text import TextTeacher, fetch_text_teacher
 from .head import Head, RowHead
 from .task import Preprocessing, RowTask
@@ -35,9 +40,10 @@ class TextTask(RowTask[TextTeacher]):
         self.name = name
         self._read_head, self._head_of = read_head, head_of
 
-    def fetch_teacher(self, run: StageRun, dest: Path) -> TextTeacher:
-        """A Hugging Face folder for sequence classification."""
-        return fetch_text_teacher(run.teacher, self._read_head, dest)
+    def fetch_teacher(self, run: StageRun, source: ModelSource, dest: Path) -> TextTeacher:
+        """A Hugging Face folder for sequence classification, with weights or as ONNX."""
+        teacher = fetch_text_teacher(source, self._read_head, dest)
+        return teacher if any(dest.glob(f"*{SAFETENSORS}")) else onnx_teacher(teacher)
 
     def load_rows(self, uri: str, field: str, columns: Columns, head: Head | None, workdir: Path) -> Rows:
         """Rows with a text and, with a head, a gold value."""
@@ -49,7 +55,7 @@ class TextTask(RowTask[TextTeacher]):
 
     def check_teacher(self, teacher: TextTeacher, first: Sequence[Any]) -> None:
         """Load the weights and answer one real and one overlong row."""
-        check_answers(teacher.model, teacher, first[0], f"teachers[0].model: {teacher.uri}")
+        check_answers(teacher.predict, teacher, first[0], f"teachers[0].model: {teacher.uri}")
 
     def fetch_student(self, student: Student, teacher: TextTeacher, dest: Path) -> ModelFolder | None:
         """A Hugging Face folder with the teacher's tokenizer."""
@@ -57,7 +63,7 @@ class TextTask(RowTask[TextTeacher]):
 
     def check_student(self, model: PreTrainedModel, teacher: TextTeacher, row: Any) -> None:
         """Answer one real and one overlong row."""
-        check_answers(model, teacher, row, "student: the model")
+        check_answers(partial(predict, model), teacher, row, "student: the model")
 
     def fresh_student(
         self, student: Student, teacher: TextTeacher, given: ModelFolder | None, seed: int
@@ -77,7 +83,7 @@ class TextTask(RowTask[TextTeacher]):
         return build_student(
             student.config or StudentConfig(),
             teacher.head,
-            teacher.model.get_input_embeddings().weight.detach(),
+            teacher.embeddings(),
             max_length=teacher.max_length,
             pad_token_id=teacher.pad_token_id,
             seed=seed,
@@ -123,10 +129,12 @@ def overlong(row: Text, times: int) -> Text:
     return row * times if isinstance(row, str) else (row[0], row[1] * times)
 
 
-def check_answers(model: PreTrainedModel, teacher: TextTeacher, row: Text, name: str) -> None:
+def check_answers(predict: Callable[[Any], NDArray[np.float32]], teacher: TextTeacher, row: Text, name: str) -> None:
     """Refuse a model that does not answer a real row, and one as long as the tokenizer makes them, as the head says."""
     try:
-        shape = predict(model, teacher.encoder.batch([row, overlong(row, teacher.max_length)])).shape
+        shape = predict(teacher.encoder.batch([row, overlong(row, teacher.max_length)])).shape
+    except InputRefused:
+        raise
     except Exception as error:  # models raise anything for inputs they were not made for
         raise InputRefused(
             "ModelUnsupported",

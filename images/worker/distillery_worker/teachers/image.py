@@ -6,7 +6,7 @@ from pathlib import Path
 
 from distillery_api.artifact import ImagePreprocessing
 from distillery_api.soft_labels import SoftLabels
-from distillery_api.student import ModelSource
+from distillery_api.sources import ModelSource
 from distillery_engine import ImageEncoder
 from transformers import AutoModelForImageClassification, PreTrainedModel
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from distillery_api.digests import digest_bytes
 from distillery_api.soft_labels import SoftLabels
-from distillery_api.student import ModelSource
+from distillery_api.sources import ModelSource
 from numpy.typing import NDArray
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel

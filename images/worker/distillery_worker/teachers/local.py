@@ -19,14 +19,14 @@ from ..labels.codecs import Codec, LogitsCodec
 from ..labels.segments import RowLabels
 from ..model_folders import load_weights
 from ..tasks.head import Head
-from .teacher import Encoder, Teacher, outputs_of
+from .teacher import BatchTeacher, Encoder, outputs_of
 
 FIELD = "teachers[0].model"
 ReadHead = Callable[[dict[str, Any], str], Head]  # config.json and the uri that names it in messages
 
 
 @dataclass
-class LocalTeacher(Teacher):
+class LocalTeacher(BatchTeacher):
     """A downloaded folder whose static files have been read; the weights are loaded when they are first needed."""
 
     path: Path
@@ -63,7 +63,15 @@ class LocalTeacher(Teacher):
 
     def answers(self, inputs: Sequence[Any], done: Callable[[int], None]) -> NDArray[np.float32]:
         """Outputs float32 [inputs, outputs]; rows of similar length share a batch."""
-        return outputs_of(lambda batch: predict(self.model, batch), self.encoder, inputs, self.head.outputs, done)
+        return outputs_of(self.predict, self.encoder, inputs, self.head.outputs, done)
+
+    def predict(self, batch: NamedTuple) -> NDArray[np.float32]:
+        """Outputs float32 [rows, outputs] of encoded rows."""
+        return predict(self.model, batch)
+
+    def parameters(self) -> int:
+        """How many weights it has."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
 
 
 def load_model(auto: Any, path: Path, uri: str) -> PreTrainedModel:

@@ -1,19 +1,22 @@
 """What stages ask of a teacher, wherever its answers come from."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from distillery_api.soft_labels import SoftLabels
 from numpy.typing import NDArray
 
+from ..context import Context
 from ..labels.codecs import Codec
 from ..labels.segments import RowLabels
 from ..labels.store import LabelSet
+from ..labels.writer import SegmentWriter
 from ..tasks.head import Head
 
 BATCH = 64
+SEGMENT_ROWS = 2048  # work that a kill can cost
 POOL = 32 * BATCH  # inputs that are encoded together: all of a data set's images may not fit into memory
 
 
@@ -28,6 +31,14 @@ class Teacher(ABC):
         """What its soft labels are, as they are stored."""
 
     @abstractmethod
+    def label(self, rows: Mapping[str, Any], writer: SegmentWriter, context: Context) -> None:
+        """Answer rows by key, and write a segment at a time. Raises InputRefused and Interrupted."""
+
+
+class BatchTeacher(Teacher):
+    """A teacher that runs in this process, over batches of rows."""
+
+    @abstractmethod
     def labels(
         self, codec: Codec, keys: Sequence[str], inputs: Sequence[Any], done: Callable[[int], None]
     ) -> list[RowLabels]:
@@ -36,6 +47,25 @@ class Teacher(ABC):
     @abstractmethod
     def answers(self, inputs: Sequence[Any], done: Callable[[int], None]) -> NDArray[np.float32]:
         """Outputs float32 [inputs, outputs], in order; `done` is told of rows as they are answered, and may raise."""
+
+    def label(self, rows: Mapping[str, Any], writer: SegmentWriter, context: Context) -> None:
+        """Longest rows first: memory runs out at once or never."""
+        keys = sorted(rows, key=lambda key: (-size(rows[key]), key))
+        for start in range(0, len(keys), SEGMENT_ROWS):
+            segment = keys[start : start + SEGMENT_ROWS]
+
+            def answered(count: int, stored: int = start) -> None:
+                context.progress.advance(count)
+                context.check_stop(f"{stored} of {len(keys)} rows are stored")
+
+            context.check_stop(f"{start} of {len(keys)} rows are stored")
+            inputs = [rows[key] for key in segment]
+            writer.write(segment, self.labels(writer.store.labels.codec, segment, inputs, answered))
+
+
+def size(row: Any) -> int:
+    """What a row costs, roughly: characters of a text, or of both texts of a pair."""
+    return len(row[0]) + len(row[1]) if isinstance(row, tuple) and isinstance(row[0], str) else len(row)
 
 
 class Encoder(Protocol):

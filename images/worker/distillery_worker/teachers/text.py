@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from distillery_api.soft_labels import SoftLabels
-from distillery_api.student import ModelSource
+from distillery_api.sources import ModelSource
 from distillery_engine import TextTokenizer
+from torch import Tensor
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from ..labels.store import LabelSet
-from ..model_folders import TOKENIZER, TOKENIZER_CONFIG, fetch_folder
+from ..model_folders import ONNX, SAFETENSORS, TOKENIZER, TOKENIZER_CONFIG, fetch_folder
 from .local import FIELD, LocalTeacher, ReadHead, load_model
 
 
@@ -38,14 +39,22 @@ class TextTeacher(LocalTeacher):
         """The tokenizer that teacher and student share."""
         return TextTokenizer(self.path / TOKENIZER, self.max_length, self.pad_token_id)
 
+    def embeddings(self) -> Tensor:
+        """Token embeddings [vocabulary, hidden], for a student that starts from them."""
+        weight: Tensor = self.model.get_input_embeddings().weight.detach()
+        return weight
+
     def load(self) -> PreTrainedModel:
         """A model for sequence classification."""
         return load_model(AutoModelForSequenceClassification, self.path, self.uri)
 
 
 def fetch_text_teacher(source: ModelSource, read_head: ReadHead, dest: Path) -> TextTeacher:
-    """Download the folder and check it. Raises InputRefused, DigestMismatch's reason included, and storage errors."""
-    folder = fetch_folder(source, FIELD, (TOKENIZER, TOKENIZER_CONFIG), dest)
+    """Download the folder, with weights or an ONNX file, and check it.
+
+    Raises InputRefused, DigestMismatch's reason included, and storage errors.
+    """
+    folder = fetch_folder(source, FIELD, (TOKENIZER, TOKENIZER_CONFIG), dest, weights=(SAFETENSORS, ONNX))
     return TextTeacher(
         path=dest,
         uri=source.uri,

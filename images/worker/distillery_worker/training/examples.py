@@ -1,6 +1,6 @@
 """What a model learns from: encoded rows, gold values and teacher answers, split and ordered by seed alone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -14,17 +14,20 @@ from ..data.files import Rows
 from ..data.views import Views
 from ..errors import InputRefused
 from ..labels.segments import RowLabels
-from ..labels.store import LabelStore
 from ..tasks.head import RowHead
 from ..teachers.teacher import Encoder
 
 VALIDATION_SHARE = 0.1
 POOL_BATCHES = 50  # batches whose rows are sorted by length together, so that little is padding
 
+# What is stored of the teachers' answers to rows, one a row; None where there is nothing, NaN where it is not usable.
+Lookup = Callable[[Rows], list[RowLabels | None]]
+
 
 @dataclass(frozen=True)
 class Examples:
-    """n rows. rows: encoded inputs; gold: [n], the head's `without_gold` where there is none; teacher: [n, outputs]
+    """n rows. rows: encoded inputs; gold: [n], the head's `without_gold` where there is none; teacher: [n, outputs],
+    NaN where no answer is usable.
 
     others: the same rows in their further views, each with the teacher's answers to it
     """
@@ -80,25 +83,36 @@ class Split(Generic[E]):
 
 
 def collect(
-    train: Rows, unlabelled: Rows | None, encoder: Encoder, head: RowHead, store: LabelStore, views: Views, seed: int
+    train: Rows, unlabelled: Rows | None, encoder: Encoder, head: RowHead, lookup: Lookup, views: Views, seed: int
 ) -> Split[Examples]:
     """Encode, look every row's soft labels up, and split. An input is in one part only.
 
-    Raises InputRefused (LabelsMissing) when a row has no soft labels.
+    A row with neither a gold value nor a usable answer is left out. Raises InputRefused (LabelsMissing) when a row has
+    no soft labels.
     """
     assert train.gold is not None  # noqa: S101 - read with its head
     validation = validation_keys(train.keys, seed)
-    inputs, keys = list(train.inputs), list(train.keys)
-    seen = set(keys)
-    for row, key in zip(unlabelled.inputs, unlabelled.keys, strict=True) if unlabelled else ():
-        if key not in seen:  # an input that stands twice, or with a gold value, counts once
+    rows = joined(train, unlabelled)
+    gold = torch.cat([torch.from_numpy(train.gold), head.without_gold.repeat(len(rows) - len(train))])
+    held = np.array([key in validation for key in rows.keys])
+    examples = labelled(rows, gold, encoder, lookup, views)
+    useful = (head.has_gold(gold) | ~examples.teacher.isnan().any(dim=1)).numpy()
+    learn = examples.take(np.flatnonzero(~held & useful))
+    return Split(learn, as_they_are(rows.inputs, gold, encoder, np.flatnonzero(held)))
+
+
+def joined(train: Rows, unlabelled: Rows | None) -> Rows:
+    """Train's rows, and those of unlabelled that are new: an input that stands twice, or with gold, counts once."""
+    if unlabelled is None:
+        return train
+    seen, fresh = set(train.keys), list[int]()
+    for index, key in enumerate(unlabelled.keys):
+        if key not in seen:
             seen.add(key)
-            inputs.append(row)
-            keys.append(key)
-    gold = torch.cat([torch.from_numpy(train.gold), head.without_gold.repeat(len(keys) - len(train))])
-    held = np.array([key in validation for key in keys])
-    learn = labelled(inputs, keys, gold, encoder, store, views).take(np.flatnonzero(~held))
-    return Split(learn, as_they_are(inputs, gold, encoder, np.flatnonzero(held)))
+            fresh.append(index)
+    new = unlabelled.take(fresh)
+    slices = [*train.slices, *new.slices] if train.slices is not None and new.slices is not None else None
+    return Rows([*train.inputs, *new.inputs], None, train.digest, [*train.keys, *new.keys], slices=slices)
 
 
 def as_they_are(inputs: list[Any], gold: Tensor, encoder: Encoder, indices: NDArray[np.int64]) -> Examples:
@@ -107,28 +121,29 @@ def as_they_are(inputs: list[Any], gold: Tensor, encoder: Encoder, indices: NDAr
     return Examples(rows, gold[torch.from_numpy(indices)], torch.empty(len(rows), 0))
 
 
-def labelled(
-    inputs: list[Any], keys: list[str], gold: Tensor, encoder: Encoder, store: LabelStore, views: Views
-) -> Examples:
+def labelled(rows: Rows, gold: Tensor, encoder: Encoder, lookup: Lookup, views: Views) -> Examples:
     """The rows as the teacher saw them, in every view, with its answers. Raises InputRefused (LabelsMissing)."""
-    stored = [views.key(key, view) for view in range(views.count) for key in keys]
-    found = stored_labels(store, stored)
-    teacher = torch.from_numpy(np.concatenate([found[key]["logits"] for key in stored])).chunk(views.count)
-    shown = [encoder.encode(views.shown_all(inputs, keys, view)) for view in range(views.count)]
-    first, *others = (Examples(rows, gold, answered) for rows, answered in zip(shown, teacher, strict=True))
+    every = views.one_after_other(rows)
+    logits = np.concatenate([labels["logits"] for labels in stored_labels(lookup, every)])
+    encoded, teacher = encoder.encode(every.inputs), torch.from_numpy(logits)
+    starts = range(0, len(every), len(rows))
+    first, *others = (
+        Examples(encoded[start : start + len(rows)], gold, teacher[start : start + len(rows)]) for start in starts
+    )
     return replace(first, others=tuple(others))
 
 
-def stored_labels(store: LabelStore, keys: list[str]) -> dict[str, RowLabels]:
-    """The labels of rows by key. Raises InputRefused (LabelsMissing) when a row has none."""
-    found, wanted = store.lookup(keys), set(keys)
-    if missing := len(wanted) - len(found):
+def stored_labels(lookup: Lookup, rows: Rows) -> list[RowLabels]:
+    """The labels of rows, in order. Raises InputRefused (LabelsMissing) when a row has none."""
+    found = lookup(rows)
+    missing = {key for key, labels in zip(rows.keys, found, strict=True) if labels is None}
+    if missing:
         raise InputRefused(
             "LabelsMissing",
-            f"{missing} of {len(wanted)} rows have no soft labels under {store.prefix.uri};"
+            f"{len(missing)} of {len(set(rows.keys))} rows have no soft labels in storage.uri;"
             " segments were deleted or damaged: apply the job again, its label stage writes them",
         )
-    return found
+    return [labels for labels in found if labels is not None]
 
 
 def validation_keys(keys: list[str], seed: int) -> set[str]:

@@ -16,9 +16,8 @@ from ..devices import device_of
 from ..evaluation.likelihood import head_of, hidden_states, mean_loss, model_inputs
 from ..labels.codecs import Codec
 from ..labels.segments import RowLabels
-from ..labels.store import LabelStore
 from ..losses.token_objective import token_objective
-from .examples import Split, stored_labels, validation_keys
+from .examples import Lookup, Split, stored_labels, validation_keys
 from .signals import Signals
 from .stored_targets import targets_of
 
@@ -42,12 +41,11 @@ class BlockExamples:
         return self
 
 
-def collect_blocks(train: Rows, store: LabelStore, seed: int) -> Split[BlockExamples]:
+def collect_blocks(train: Rows, lookup: Lookup, seed: int) -> Split[BlockExamples]:
     """Look the blocks' labels up, and split them by their groups. Raises InputRefused (LabelsMissing)."""
     assert train.groups is not None  # noqa: S101 - rows are cut into blocks before
     validation = validation_keys(train.groups, seed)
-    found = stored_labels(store, train.keys)
-    examples = BlockExamples(train.inputs, [found[key] for key in train.keys])
+    examples = BlockExamples(train.inputs, stored_labels(lookup, train))
     held = np.array([group in validation for group in train.groups])
     return Split(examples.take(np.flatnonzero(~held)), examples.take(np.flatnonzero(held)))
 

@@ -50,16 +50,17 @@ class Learner:
         part = batch.take(rows)
         inputs = on_device(self.encoder.collate(part.rows), device)
         outputs = model(**inputs).logits
-        losses = self.head.losses(outputs, part.teacher.to(device), part.gold.to(device), self.objective)
+        # Where the teacher gave no usable answer the weight is 0, and a NaN would outlive it.
+        losses = self.head.losses(outputs, part.teacher.nan_to_num().to(device), part.gold.to(device), self.objective)
         weights = RowWeights(*(weight.to(device) for weight in self.weights(batch).take(torch.from_numpy(rows))))
         loss = objective(losses, weights, self.objective.alpha)
         return loss + self.signals.losses(inputs).sum() / len(batch) if self.signals else loss
 
     def weights(self, batch: Examples) -> RowWeights:
         """What the batch's rows count."""
-        has_soft = torch.ones(len(batch), dtype=torch.bool)
+        has_soft = ~batch.teacher.isnan().any(dim=-1)
         if self.objective.mask_teacher_mistakes:
-            has_soft = ~self.head.mistaken(batch.teacher, batch.gold)
+            has_soft &= ~self.head.mistaken(batch.teacher, batch.gold)
         return row_weights(has_soft, self.head.has_gold(batch.gold))
 
     def score(self, model: Any, examples: Examples) -> float:

@@ -11,6 +11,7 @@ from ..errors import InputRefused
 from ..layers import Recorder, first_layers, layer_at, layers_of, projections_of
 from ..losses.attention_relations import attention_relation_loss
 from ..losses.hidden_states import Projections, hidden_state_loss
+from ..teachers.local import LocalTeacher
 
 HIDDEN, ATTENTION = "objective.hiddenStates.layers", "objective.attention"
 
@@ -79,10 +80,10 @@ class Signals:
         return torch.stack([weight * part.losses(mask) for weight, part in self.parts]).sum(dim=0)
 
 
-def signals_of(student: PreTrainedModel, teacher: PreTrainedModel, objective: Objective, seed: int) -> Signals | None:
+def signals_of(student: PreTrainedModel, teacher: LocalTeacher, objective: Objective, seed: int) -> Signals | None:
     """The signals that the objective asks for, if any."""
     if objective.hidden_states or objective.attention:
-        return Signals(student, teacher, objective, seed)
+        return Signals(student, teacher.model, objective, seed)
     return None
 
 

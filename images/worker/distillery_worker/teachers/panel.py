@@ -1,0 +1,216 @@
+"""The job's teachers together: who answers which row, and what their answers make as one."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import cycle, islice
+from typing import Any
+
+import numpy as np
+from distillery_api.digests import digest_of
+from distillery_api.run import StageRun
+from distillery_api.teachers import Teacher as TeacherSpec
+from distillery_storage import Prefix
+from numpy.typing import NDArray
+
+from ..context import Context
+from ..data.files import Rows
+from ..data.views import Views
+from ..errors import InputRefused
+from ..labels.segments import RowLabels
+from ..labels.store import LabelSet, LabelStore
+from ..tasks.head import Head
+from ..tasks.registry import TASKS
+from ..tasks.task import Task
+from .endpoint_teacher import EndpointTeacher, endpoint_teacher
+from .ensemble import Floats, align, common_labels, disagreement, mean_log_probabilities, route
+from .local import LocalTeacher
+from .teacher import Teacher
+
+QUESTIONS = 4  # rows that preflight asks an endpoint for
+AskMember = Callable[["Member", dict[str, Any]], NDArray[np.float32]]  # rows by key -> outputs in their order
+
+
+@dataclass(frozen=True)
+class Member:
+    """One teacher of the panel, and what its soft labels are."""
+
+    spec: TeacherSpec
+    teacher: Teacher
+    labels: LabelSet
+
+    def store(self, storage: Prefix) -> LabelStore:
+        """Its soft labels."""
+        return LabelStore.at(storage, self.labels)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One teacher or more. `head` is what their answers are as one: label names in the first teacher's order."""
+
+    members: tuple[Member, ...]
+    local: LocalTeacher  # whose tokenizer the student has
+    head: Head
+
+    @property
+    def digest(self) -> str:
+        """The teacher's, or that of all, with weights and slices."""
+        return self._together([member.teacher.digest for member in self.members])
+
+    @property
+    def labels_key(self) -> str:
+        """Key of what a student learns from: the label set's, or that of all, with weights and slices."""
+        return self._together([member.labels.key for member in self.members])
+
+    def _together(self, parts: Sequence[str]) -> str:
+        if len(parts) == 1:
+            return parts[0]
+        specs = [member.spec for member in self.members]
+        return digest_of([[part, spec.weight, sorted(spec.slices)] for part, spec in zip(parts, specs, strict=True)])
+
+    def weights(self, rows: Rows) -> Floats:
+        """What each teacher counts on each row: [teachers, rows]. Raises InputRefused (SliceWithoutTeacher)."""
+        specs = [member.spec for member in self.members]
+        slices = rows.slices if rows.slices is not None else [""] * len(rows)
+        return route([spec.weight for spec in specs], [spec.slices for spec in specs], slices)
+
+    def questions(self, files: Sequence[Rows], views: Views) -> dict[str, tuple[Member, dict[str, Any]]]:
+        """By labels key: a teacher, and what it answers: the views of its distinct rows. Equal teachers are one."""
+        asked: dict[str, tuple[Member, dict[str, Any]]] = {}
+        for rows in files:
+            for member, weights in zip(self.members, self.weights(rows), strict=True):
+                _, wanted = asked.setdefault(member.labels.key, (member, {}))
+                wanted |= views.all(rows.take(np.flatnonzero(weights).tolist()))
+        return asked
+
+    def gather(self, rows: Rows, ask: AskMember) -> NDArray[np.float32]:
+        """Answers [teachers, rows, outputs], NaN where a teacher is not asked or gives no usable answer."""
+        found = np.full((len(self.members), len(rows), self.head.outputs), np.nan, dtype=np.float32)
+        for place, (member, weights) in enumerate(zip(self.members, self.weights(rows), strict=True)):
+            asked = np.flatnonzero(weights)
+            wanted = {rows.keys[index]: rows.inputs[index] for index in asked}
+            if wanted:
+                outputs = self.aligned(member.teacher, ask(member, wanted))
+                row_of = {key: row for row, key in enumerate(wanted)}
+                found[place, asked] = outputs[[row_of[rows.keys[index]] for index in asked]]
+        return found
+
+    def stored(self, storage: Prefix, most_disagreement: float | None, rows: Rows) -> list[RowLabels | None]:
+        """What is stored of the answers to the rows as one, in order; None for a row that lacks an answer.
+
+        Logits are NaN where no answer is usable, and where the teachers disagree more than that.
+        """
+        if len(self.members) == 1:
+            found = self.members[0].store(storage).lookup(rows.keys)
+            return [found.get(key) for key in rows.keys]
+        missing: set[str] = set()
+
+        def look_up(member: Member, wanted: dict[str, Any]) -> NDArray[np.float32]:
+            lacking, logits = member.store(storage).logits(list(wanted))
+            missing.update(lacking)
+            return logits
+
+        answers = self.gather(rows, look_up)
+        mixed = self.mixed(answers, rows)
+        if most_disagreement is not None:
+            mixed[disagreement(answers, self.weights(rows)) > most_disagreement] = np.nan
+        return [None if key in missing else {"logits": row[None]} for key, row in zip(rows.keys, mixed, strict=True)]
+
+    def aligned(self, teacher: Teacher, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A teacher's outputs with its labels in the panel's order."""
+        if teacher.head.labels == self.head.labels:
+            return outputs
+        return align(outputs, teacher.head.labels, self.head.labels)
+
+    def mixed(self, answers: NDArray[np.float32], rows: Rows) -> NDArray[np.float32]:
+        """One answer a row, [rows, outputs], from those of the teachers; NaN where none answered."""
+        if len(self.members) == 1:
+            alone: NDArray[np.float32] = answers[0]
+            return alone
+        return mean_log_probabilities(answers, self.weights(rows))
+
+    def folder_digests(self) -> dict[str, str] | None:
+        """Digests of several teachers' folders by name, to pin them; one teacher's is the panel's."""
+        folders = {
+            member.spec.name: member.teacher.digest
+            for member in self.members
+            if isinstance(member.teacher, LocalTeacher)
+        }
+        return folders if len(self.members) > 1 else None
+
+    def parameters(self) -> int | None:
+        """Weights of all teachers that count; None where one is behind an endpoint."""
+        teachers = {member.teacher.digest: member.teacher for member in self.members if member.spec.weight > 0}
+        sizes = [teacher.parameters() for teacher in teachers.values() if isinstance(teacher, LocalTeacher)]
+        return sum(sizes) if len(sizes) == len(teachers) else None
+
+    def check(self, task: Task[Any], first: Sequence[tuple[str, Any]]) -> dict[str, list[RowLabels]]:
+        """Answers of every teacher that counts to the first rows, given with their keys; by labels key.
+
+        Raises InputRefused.
+        """
+        answered = dict[str, list[RowLabels]]()
+        for number, member in enumerate(self.members):
+            if member.spec.weight > 0 and member.labels.key not in answered:
+                with named(number):
+                    answered[member.labels.key] = tried(task, member, first)
+        return answered
+
+
+def tried(task: Task[Any], member: Member, first: Sequence[tuple[str, Any]]) -> list[RowLabels]:
+    """Let one teacher answer: its labels as they are stored. A few answers of an endpoint stand for those of all."""
+    if isinstance(member.teacher, EndpointTeacher):
+        answers = member.teacher.check(dict(first[:QUESTIONS]))
+        return list(islice(cycle(answers), len(first)))
+    assert isinstance(member.teacher, LocalTeacher)  # noqa: S101 - there is no other
+    keys, rows = zip(*first, strict=True)
+    task.check_teacher(member.teacher, rows)
+    return member.teacher.labels(member.labels.codec, keys, rows, lambda _: None)
+
+
+def fetch_panel(run: StageRun, context: Context) -> Panel:
+    """Download and check every teacher; equal folders are one teacher, loaded once. Raises InputRefused."""
+    loaded: dict[str, Teacher] = {}
+    members = []
+    for number, spec in enumerate(run.teachers):
+        with named(number):
+            teacher = fetch(run, spec, number, context)
+        teacher = loaded.setdefault(teacher.digest, teacher)
+        members.append(Member(spec, teacher, teacher.label_set(run.soft_labels)))
+    weighted = [member for member in members if member.spec.weight > 0]
+    common_labels({member.spec.name: member.teacher.head.labels for member in weighted})
+    head = weighted[0].teacher.head
+    local = first_local(members)
+    # Where the first that counts names the labels in another order, the student follows it.
+    return Panel(tuple(members), local if local.head.labels == head.labels else replace(local, head=head), head)
+
+
+def fetch(run: StageRun, spec: TeacherSpec, number: int, context: Context) -> Teacher:
+    """One teacher, by where it is."""
+    task = TASKS[run.task]
+    if spec.endpoint:
+        return endpoint_teacher(spec.name, spec.endpoint, spec.api_key_variable, task.head_of(spec.endpoint.labels))
+    assert spec.model is not None  # noqa: S101 - the API takes one of the two
+    teacher: LocalTeacher = task.fetch_teacher(run, spec.model, context.folder(f"teacher-{number}"))
+    return teacher
+
+
+def first_local(members: Sequence[Member]) -> LocalTeacher:
+    """The teacher whose tokenizer the student has. Raises InputRefused (ModelUnsupported)."""
+    for member in members:
+        if isinstance(member.teacher, LocalTeacher):
+            return member.teacher
+    raise InputRefused(
+        "ModelUnsupported",
+        "teachers: none has a model, and the student takes its tokenizer from the first that has; add one, with"
+        " weight 0 if it shall not be asked",
+    )
+
+
+@contextmanager
+def named(number: int) -> Iterator[None]:
+    """Messages about a teacher's folder name the first teacher; make them name this one."""
+    try:
+        yield
+    except InputRefused as refused:
+        raise InputRefused(refused.reason, refused.message.replace("teachers[0]", f"teachers[{number}]")) from refused

@@ -1,0 +1,64 @@
+"""What the pods of a job with several teachers are told, and the keys that they get."""
+
+from typing import Any
+
+from distillery_api.run import RUN, RUN_ANNOTATION, Run
+from job_world import JobWorld
+from stage_results import DIGESTS, preflight
+
+BIG = {"url": "https://host/v1", "model": "big", "labels": ["yes", "no"], "secretRef": {"name": "big-key"}}
+TEACHERS = [
+    {"name": "main", "model": {"uri": "pvc://models/main"}},
+    {"name": "pinned", "model": {"uri": "s3://bucket/pinned", "digest": DIGESTS["incumbent"]}},
+    {"name": "far-away", "weight": 2, "endpoint": BIG},
+]
+KEY = {
+    "name": "TEACHER_FAR_AWAY_API_KEY",
+    "valueFrom": {"secretKeyRef": {"name": "big-key", "key": "apiKey", "optional": True}},
+}
+
+
+def stages() -> dict[str, dict[str, Any]]:
+    """The pod template of each stage of a job with these teachers."""
+    world, found = JobWorld(teachers=TEACHERS), {}
+    digests = {"main": DIGESTS["teacher"], "pinned": DIGESTS["incumbent"]}
+    results = {"preflight": preflight().model_copy(update={"teacher_digests": digests})}
+    world.settle()
+    for stage in ("preflight", "label", "train", "compress", "evaluate"):
+        found[stage] = world.current()["spec"]["template"]
+        if stage != "evaluate":
+            world.succeed(**{name: result for name, result in results.items() if name == stage})
+    return found
+
+
+def told(template: dict[str, Any]) -> Run:
+    return RUN.validate_json(template["metadata"]["annotations"][RUN_ANNOTATION])
+
+
+def test_every_folder_is_pinned_by_the_digest_that_preflight_found_and_its_claim_is_mounted():
+    teachers = {stage: told(template).teachers for stage, template in stages().items()}
+    assert [teacher.model and teacher.model.digest for teacher in teachers["preflight"]] == [
+        None,
+        DIGESTS["incumbent"],
+        None,
+    ]
+    for stage in ("label", "train", "evaluate"):
+        assert [teacher.model.digest for teacher in teachers[stage] if teacher.model] == [
+            DIGESTS["teacher"],
+            DIGESTS["incumbent"],
+        ]
+    claims = [volume.get("persistentVolumeClaim") for volume in stages()["label"]["spec"]["volumes"]]
+    assert {"claimName": "models"} in claims
+
+
+def test_the_key_of_an_endpoint_goes_to_the_stages_that_ask_it_and_never_into_run_json():
+    keys = {stage: KEY in template["spec"]["containers"][0]["env"] for stage, template in stages().items()}
+    assert keys == {"preflight": True, "label": True, "train": False, "compress": False, "evaluate": True}
+
+
+def test_status_tells_the_digests_of_several_teachers_by_name():
+    world = JobWorld(teachers=TEACHERS)
+    world.settle()
+    digests = {"main": DIGESTS["teacher"], "pinned": DIGESTS["incumbent"]}
+    world.succeed(preflight=preflight().model_copy(update={"teacher_digests": digests}))
+    assert world.status["artifacts"]["teacherDigests"] == digests
