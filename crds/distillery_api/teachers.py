@@ -155,7 +155,7 @@ TEACHERS_RULES = (
     (
         "!(has(self.student.from) || has(self.objective.hiddenStates) || has(self.objective.attention))"
         f" || ({ONE_FOLDER})",
-        "student.from and objective's hiddenStates and attention need one teacher, with model; name one or leave them out",
+        "student.from and objective's hiddenStates and attention need one teacher, with model; name one, or omit them",
         ".teachers",
     ),
     (
