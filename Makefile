@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 export DISTILLERY_CACHE ?= /var/cache/distillery
 # Of this clone: the virtualenv is shared and holds none of the project's code.
-export PYTHONPATH := $(CURDIR)/crds:$(CURDIR)/operator:$(CURDIR)/gate:$(CURDIR)/storage:$(CURDIR)/engine:$(CURDIR)/images/worker:$(CURDIR)/images/server
+export PYTHONPATH := $(CURDIR)/crds:$(CURDIR)/operator:$(CURDIR)/gate:$(CURDIR)/storage:$(CURDIR)/engine:$(CURDIR)/images/worker:$(CURDIR)/images/server:$(CURDIR)/client
 # ONNX Runtime would otherwise send usage data to its maker.
 export ORT_DISABLE_TELEMETRY := 1
 # No target may reach a cluster that the shell happens to point at.
