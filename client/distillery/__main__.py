@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from distillery_storage import StorageError
+
 from .errors import Refused
+from .gc_command import age, collect_garbage
+from .labels_command import inspect_labels, verify_labels
 from .run_command import run
 
 WRONG = 3  # wrong input, or a run that failed: 0, 1 and 2 are verdicts
@@ -25,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
     try:
         code: int = options.command(options)
-    except Refused as error:
+    except (Refused, StorageError) as error:
         print(error, file=sys.stderr)
         return WRONG
     return code
@@ -38,6 +42,8 @@ def parser() -> Parser:
     each = commands.add_parser("run", help="run a job's stages as processes of this machine, to the verdict")
     each.set_defaults(command=run)
     add_job(each)
+    add_labels(commands.add_parser("labels", help="look at stored soft labels"))
+    add_gc(commands.add_parser("gc", help="delete what no model holds and no live job uses"))
     return root
 
 
@@ -51,6 +57,32 @@ def add_job(command: argparse.ArgumentParser) -> None:
     command.add_argument("--storage", type=Path, metavar="DIR", help="a folder in place of spec.storage.uri")
     command.add_argument(
         "--defaults", type=Path, metavar="FILE", help="the operator's settings, JSON as in the chart's ConfigMap"
+    )
+
+
+def add_labels(command: argparse.ArgumentParser) -> None:
+    """`labels inspect` and `labels verify`."""
+    actions = command.add_subparsers(required=True, metavar="ACTION")
+    for name, call, words in (
+        ("inspect", inspect_labels, "codec, rows and bytes of each label set"),
+        ("verify", verify_labels, "read every segment and compare it with its digest; exit code 1 names damaged ones"),
+    ):
+        action = actions.add_parser(name, help=words)
+        action.add_argument("uri", metavar="URI", help="a job's spec.storage.uri, or labels/KEY below it")
+        action.set_defaults(command=call)
+
+
+def add_gc(command: argparse.ArgumentParser) -> None:
+    """Arguments of `gc`."""
+    command.set_defaults(command=collect_garbage)
+    command.add_argument("uri", metavar="URI", help="spec.storage.uri of the jobs")
+    mode = command.add_mutually_exclusive_group(required=True)
+    mode.add_argument("--dry-run", action="store_true", help="print what would go")
+    mode.add_argument("--apply", action="store_true", help="delete it")
+    command.add_argument("--state", metavar="FILE", help="kubectl get dj,dm -A -o json; - is standard input")
+    command.add_argument("--unused", action="store_true", help="delete although the state does not name the prefix")
+    command.add_argument(
+        "--min-age", type=age, default=age("7d"), metavar="AGE", help="leave what was written since; 7d by default"
     )
 
 

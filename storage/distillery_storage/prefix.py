@@ -1,9 +1,10 @@
 """A place in storage: reads, writes, lists and streams objects below one uri."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,6 +15,15 @@ from obstore.store import LocalStore, S3Store
 from .errors import NotFound, StorageError, translated
 
 CHUNK = 8 * 1024 * 1024  # bytes held in memory while a file streams
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One object: path relative to the prefix that was listed, size in bytes, and when it was last written (UTC)."""
+
+    path: str
+    size: int
+    modified: datetime
 
 
 @dataclass(frozen=True)
@@ -58,11 +68,21 @@ class Prefix:
 
     def list(self, prefix: str = "") -> list[str]:
         """Sorted paths, relative to this prefix, of every object in the folder `prefix` (whole segments)."""
+        return [entry.path for entry in self.entries(prefix)]
+
+    def entries(self, prefix: str = "") -> Sequence[Entry]:
+        """What `list` gives, with sizes and times."""
         key = self._key(prefix) if prefix else self.root
         with translated(self._uri(prefix) if prefix else self.uri):
-            found = [meta["path"] for page in obstore.list(self.store, prefix=key or None) for meta in page]
+            found = [meta for page in obstore.list(self.store, prefix=key or None) for meta in page]
         below = len(self.root) + 1 if self.root else 0
-        return sorted(path[below:] for path in found)
+        entries = (Entry(meta["path"][below:], meta["size"], meta["last_modified"]) for meta in found)
+        return sorted(entries, key=lambda entry: entry.path)
+
+    def delete(self, path: str) -> None:
+        """Delete an object; one that is gone already is as good."""
+        with translated(self._uri(path)), suppress(FileNotFoundError):
+            obstore.delete(self.store, self._key(path))
 
     def download(self, path: str, to: Path) -> None:
         """Stream an object into a local file; folders are made, and a broken download leaves no file."""

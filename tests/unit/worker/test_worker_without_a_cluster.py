@@ -10,6 +10,7 @@ import micro
 import pytest
 from distillery.__main__ import main
 from distillery.local import local_run, worker
+from distillery_api.digests import digest_bytes
 from distillery_worker import __main__ as worker_main
 
 
@@ -59,3 +60,25 @@ def test_a_job_runs_to_its_report_and_a_second_one_reuses_labels_and_student(
     assert main(command) == 0
     assert "every row already has soft labels of this teacher" in capsys.readouterr().out
     assert len(list(storage.glob("students/*/attempts/*"))) == 1
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_what_gc_leaves_of_a_run_is_sound_and_enough_to_run_again(
+    source: Path, storage: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_job(tmp_path / "job.yaml", source)
+    command = ["run", "-f", str(tmp_path / "job.yaml"), "--storage", str(storage)]
+    assert main(command) == 0
+    (artifact,) = storage.glob("students/*/onnx-fp32")
+    model = {"kind": "DistilledModel", "metadata": {"namespace": "team", "name": "animals", "uid": "uid-1"}, "spec": {}}
+    active = {"uri": f"file://{artifact}", "digest": digest_bytes((artifact / "manifest.json").read_bytes())}
+    (tmp_path / "state.json").write_text(json.dumps({"items": [{**model, "status": {"active": active}}]}))
+    collect = ["gc", f"file://{storage}", "--apply", "--min-age", "0s", "--state", str(tmp_path / "state.json")]
+    assert main(collect) == 0
+    assert list(storage.glob("students/*/attempts/*/checkpoints/**/*.safetensors")) == []
+    assert list(storage.glob("evaluations/*/*/report.json")) == []
+    assert main(["labels", "verify", f"file://{storage}"]) == 0
+    capsys.readouterr()
+    assert main(command) == 0
+    assert "every row already has soft labels of this teacher" in capsys.readouterr().out
+    assert len(list(storage.glob("students/*/attempts/*/student"))) == 1
