@@ -11,6 +11,7 @@ from distillery_storage import StorageError
 from .errors import Refused
 from .gc_command import age, collect_garbage
 from .labels_command import inspect_labels, verify_labels
+from .plan_command import plan
 from .run_command import run
 
 WRONG = 3  # wrong input, or a run that failed: 0, 1 and 2 are verdicts
@@ -42,6 +43,10 @@ def parser() -> Parser:
     each = commands.add_parser("run", help="run a job's stages as processes of this machine, to the verdict")
     each.set_defaults(command=run)
     add_job(each)
+    each = commands.add_parser("plan", help="what a run would do, take and cost, before anything runs")
+    each.set_defaults(command=plan)
+    add_job(each)
+    add_prices(each)
     add_labels(commands.add_parser("labels", help="look at stored soft labels"))
     add_gc(commands.add_parser("gc", help="delete what no model holds and no live job uses"))
     return root
@@ -58,6 +63,24 @@ def add_job(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--defaults", type=Path, metavar="FILE", help="the operator's settings, JSON as in the chart's ConfigMap"
     )
+
+
+def add_prices(command: argparse.ArgumentParser) -> None:
+    """Arguments that make estimates possible."""
+    words = "10^12 operations a second that a device sustains: makes times known"
+    command.add_argument("--tflops", type=positive, metavar="N", help=words)
+    command.add_argument("--price-per-gpu-hour", type=positive, metavar="PRICE", help="in any currency")
+    command.add_argument(
+        "--preflight", action="store_true",
+        help="run the preflight stage here: exact rows, and what storage holds of them; loads the teacher",
+    )  # fmt: skip
+
+
+def positive(text: str) -> float:
+    """A number above 0. Raises ValueError."""
+    if not (number := float(text)) > 0:
+        raise ValueError(text)
+    return number
 
 
 def add_labels(command: argparse.ArgumentParser) -> None:

@@ -25,12 +25,17 @@ WORKER = ("distillery_worker", "torch")
 def run(options: argparse.Namespace) -> int:
     """0 Pass, 1 Fail, 2 Inconclusive, 3 failed, 130 stopped."""
     request = read_request(options.files, options.name, options.storage, options.defaults)
-    if missing := [name for name in WORKER if importlib.util.find_spec(name) is None]:
-        raise Refused(f"{' and '.join(missing)} cannot be imported, which run the stages; install distillery[worker]")
+    require_worker()
     if options.storage is not None:
         options.storage.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="distillery-"))
     return carry_out(request, folder, Screen(sys.stdout))
+
+
+def require_worker() -> None:
+    """Stages run in this Python. Raises Refused where it lacks the worker."""
+    if missing := [name for name in WORKER if importlib.util.find_spec(name) is None]:
+        raise Refused(f"{' and '.join(missing)} cannot be imported, which run the stages; install distillery[worker]")
 
 
 def carry_out(request: Request, folder: Path, screen: Screen) -> int:

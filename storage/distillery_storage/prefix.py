@@ -43,6 +43,12 @@ class Prefix:
         with translated(self._uri(path)):
             return bytes(obstore.get(self.store, self._key(path)).bytes())
 
+    def tail(self, path: str, count: int) -> tuple[bytes, int]:
+        """The last `count` bytes of an object, or all of a shorter one, and how many there are in all."""
+        with translated(self._uri(path)):
+            found = obstore.get(self.store, self._key(path), options={"range": {"suffix": count}})
+            return bytes(found.bytes()), found.meta["size"]
+
     def write(self, path: str, data: bytes) -> None:
         """Write an object in one step, over whatever is there."""
         with translated(self._uri(path)):
@@ -136,17 +142,18 @@ def open_prefix(uri: str) -> Prefix:
 
 def read_uri(uri: str) -> bytes:
     """All bytes of the object at a full uri."""
-    folder, name = _split(uri)
+    folder, name = split_uri(uri)
     return open_prefix(folder).read(name)
 
 
 def download_uri(uri: str, dest: Path) -> None:
     """Stream the object at a full uri into the local file `dest`."""
-    folder, name = _split(uri)
+    folder, name = split_uri(uri)
     open_prefix(folder).download(name, dest)
 
 
-def _split(uri: str) -> tuple[str, str]:
+def split_uri(uri: str) -> tuple[str, str]:
+    """The prefix and the name of the object at a full uri."""
     folder, _, name = uri.rpartition("/")
     if not name or not folder or folder.endswith("/"):
         raise StorageError(f"{uri}: name one object, as in s3://bucket/folder/file.parquet")

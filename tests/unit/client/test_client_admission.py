@@ -35,6 +35,14 @@ def test_a_wrong_manifest_is_refused_in_the_words_of_the_api_server(path: Path) 
     assert expected(path)["names"] in str(refusal.value)
 
 
+@pytest.mark.parametrize("path", [path for path in REJECTED if "job" in path.stem], ids=lambda path: path.stem)
+def test_a_wrong_job_is_never_planned(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "-f", str(path)]) == 3
+    shown = capsys.readouterr()
+    assert expected(path)["error"] in shown.err
+    assert shown.out == ""
+
+
 def test_a_command_given_a_wrong_manifest_says_so_and_ends_with_3(capsys: pytest.CaptureFixture[str]) -> None:
     path = ROOT / "tests/rejected/distillationjob-test-is-train.yaml"
     assert main(["run", "-f", str(path)]) == 3

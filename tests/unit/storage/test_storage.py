@@ -49,6 +49,14 @@ def artifact(folder: Path, **files: bytes) -> bytes:
     return ArtifactManifest.model_validate(manifest).model_dump_json(by_alias=True).encode()
 
 
+def test_the_end_of_an_object_is_read_alone(prefix: Prefix) -> None:
+    prefix.write("file", b"0123456789")
+    assert prefix.tail("file", 3) == (b"789", 10)
+    assert prefix.tail("file", 30) == (b"0123456789", 10)
+    with pytest.raises(NotFound):
+        prefix.tail("nothing", 3)
+
+
 def test_entries_have_sizes_and_times_and_go_when_they_are_deleted(prefix: Prefix) -> None:
     prefix.write("a/1.json", b"one")
     prefix.write("b.json", b"three")
