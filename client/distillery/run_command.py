@@ -43,7 +43,7 @@ def carry_out(request: Request, folder: Path, screen: Screen) -> int:
     storage = request.job["spec"]["storage"]["uri"]
     screen.say(f"{request.job['metadata']['name']}: storage {storage}, logs {folder}")
     local = LocalRun(request, folder, len(os.sched_getaffinity(0)), screen)
-    with stoppable(local, screen):
+    with stoppable(local):
         status = local.run()
     if status.finished_at is None:
         screen.say(f"Stopped. What it made is kept in {storage}: the same command goes on from there.")
@@ -54,14 +54,9 @@ def carry_out(request: Request, folder: Path, screen: Screen) -> int:
 
 
 @contextmanager
-def stoppable(local: LocalRun, screen: Screen) -> Iterator[None]:
-    """Ctrl-C and SIGTERM let stages store what they have; another one kills them. No worker outlives the run."""
-
-    def stop(*_: object) -> None:
-        screen.say("Stopping: the stage stores what it has; once more to kill it.")
-        local.stop()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+def stoppable(local: LocalRun) -> Iterator[None]:
+    """Ctrl-C and SIGTERM stop the run in order. No worker outlives it."""
+    before = {number: signal.signal(number, lambda *_: local.stop()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

@@ -31,11 +31,12 @@ class LocalRun:
         self._api.create(JOB, self._job)
         if request.model is not None:
             self._api.create(MODEL, request.model)
-        self._stopping = False
+        self._stops, self._stopping = 0, False
 
     def run(self) -> DistillationJobStatus:
         """The last status: with `finishedAt`, unless it was stopped."""
         while True:
+            self._heed_stops()
             plan = self._pass()
             status = DistillationJobStatus.model_validate(plan.status)
             self._screen.show(status)
@@ -45,12 +46,17 @@ class LocalRun:
                 time.sleep(TICK)
 
     def stop(self) -> None:
-        """Suspend the job, which ends its processes and keeps their work; asked again, kill them."""
-        if self._stopping:
+        """For signal handlers: the first call lets stages store what they have, another one kills them."""
+        self._stops += 1
+
+    def _heed_stops(self) -> None:
+        if self._stops and not self._stopping:
+            self._screen.say("Stopping: the stage stores what it has; once more to kill it.")
+            self._stopping = True
+            self._job["spec"]["suspend"] = True
+            self._job["metadata"]["generation"] += 1
+        if self._stops > 1:
             self._jobs.kill()
-        self._stopping = True
-        self._job["spec"]["suspend"] = True
-        self._job["metadata"]["generation"] += 1
 
     def kill(self) -> None:
         """End what runs, whatever it is doing: for a run that cannot go on."""

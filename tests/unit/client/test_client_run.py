@@ -107,18 +107,22 @@ def test_a_deadline_stops_the_worker(stages: Stages, job_file: JobFile, capsys: 
     assert "ActiveDeadlineExceeded" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("hangs", "signals"), [(True, 1), ("deaf", 2)], ids=["at once", "killed by a second one"])
 def test_ctrl_c_stops_the_stage_and_says_how_to_go_on(
-    stages: Stages, job_file: JobFile, tmp_path: Path, child_path: list[str]
+    hangs: bool | str, signals: int, stages: Stages, job_file: JobFile, child_path: list[str]
 ) -> None:
-    log = stages(train=[{"hangs": True}])
+    log = stages(train=[{"hangs": hangs}])
     code = f"import sys; sys.path[:0] = {child_path!r}; from distillery.__main__ import main; sys.exit(main())"
     command = [sys.executable, "-c", code, "run", "-f", job_file()]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         while not (log.exists() and "train" in log.read_text()):
             time.sleep(0.02)
             assert process.poll() is None
-        process.send_signal(signal.SIGINT)
+        for _ in range(signals):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.3)
         shown, _ = process.communicate(timeout=30)
     assert process.returncode == 130
+    assert "Stopping: the stage stores what it has" in shown
     assert "the same command goes on from there" in shown
     assert "compress" not in log.read_text()

@@ -17,7 +17,7 @@ with log.open("a") as file:
 entries = script[run["stage"]]
 entry = entries[min(started, len(entries) - 1)]
 if entry.get("hangs"):
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if entry["hangs"] == "deaf" else lambda *_: sys.exit(143))
     print("hanging", flush=True)
     time.sleep(60)
 if "says" in entry:
