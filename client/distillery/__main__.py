@@ -102,7 +102,9 @@ def add_gc(command: argparse.ArgumentParser) -> None:
     mode = command.add_mutually_exclusive_group(required=True)
     mode.add_argument("--dry-run", action="store_true", help="print what would go")
     mode.add_argument("--apply", action="store_true", help="delete it")
-    command.add_argument("--state", metavar="FILE", help="kubectl get dj,dm -A -o json; - is standard input")
+    state = command.add_mutually_exclusive_group()
+    state.add_argument("--state", metavar="FILE", help="kubectl get dj,dm -A -o json; - is standard input")
+    state.add_argument("--in-cluster", action="store_true", help="ask the API server, as a pod, for its namespace")
     command.add_argument("--unused", action="store_true", help="delete although the state does not name the prefix")
     command.add_argument(
         "--min-age", type=age, default=age("7d"), metavar="AGE", help="leave what was written since; 7d by default"

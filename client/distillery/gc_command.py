@@ -6,10 +6,12 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from distillery_operator.store import Object
 from distillery_storage import Entry, Prefix, open_prefix
 
 from .errors import Refused
 from .retention.garbage import Folders, Garbage, folders_of, garbage
+from .retention.in_cluster import read_cluster
 from .retention.marks import Marks, marks_of, read_state, read_text
 from .retention.published import read_published
 from .sizes import bytes_text, day
@@ -43,18 +45,25 @@ def collect_garbage(options: argparse.Namespace) -> int:
 
 def read_marks(options: argparse.Namespace, uri: str) -> Marks:
     """What the state names. Raises Refused where deleting would be a guess."""
-    if options.state is None:
+    if options.state is None and not options.in_cluster:
         if options.apply:
             raise Refused("--apply: needs --state with the output of kubectl get dj,dm -A -o json; - is standard input")
         print("Without --state, nothing is known to be in use.")
         return marks_of([], uri)
-    marks = marks_of(read_state(options.state, read_text(options.state, sys.stdin)), uri)
+    marks = marks_of(read_objects(options), uri)
     if options.apply and not marks.used and not options.unused:
         raise Refused(
-            f"--apply: no job or model in {options.state} names {uri}; is it of another cluster, or of one namespace?"
+            f"--apply: no job or model of the state names {uri}; is it of another cluster, or of another namespace?"
             " If nothing uses this prefix any more, add --unused"
         )
     return marks
+
+
+def read_objects(options: argparse.Namespace) -> list[Object]:
+    """The state's objects, from where the options say."""
+    if options.in_cluster:
+        return read_cluster()
+    return read_state(options.state, read_text(options.state, sys.stdin))
 
 
 def show(found: Sequence[Garbage], folders: Folders, entries: Sequence[Entry]) -> None:

@@ -2,13 +2,18 @@
 
 import json
 import os
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, ClassVar
 
+import certifi
 import pytest
 from distillery.__main__ import main
+from distillery.retention import in_cluster
 from distillery.sizes import bytes_text
 from distillery_api.digests import digest_bytes
 
@@ -269,6 +274,67 @@ def test_a_wrong_age_is_refused(storage: Storage) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["gc", storage.uri, "--dry-run", "--min-age", "7"])
     assert ended.value.code == 3
+
+
+class ApiServer(BaseHTTPRequestHandler):
+    """Two pages of jobs and no model, for the bearer of a token."""
+
+    pages: ClassVar[dict[str, Any]] = {}
+
+    def do_GET(self) -> None:
+        page = self.pages.get(self.path) if self.headers["Authorization"] == "Bearer secret" else None
+        self.send_response(200 if page else 403)
+        self.end_headers()
+        self.wfile.write(json.dumps(page).encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def as_a_pod(storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A ServiceAccount's files and an API server; gives the files' folder."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), ApiServer)
+    Thread(target=server.serve_forever, daemon=True).start()
+    account = tmp_path / "account"
+    account.mkdir()
+    shutil.copy(certifi.where(), account / "ca.crt")
+    for name, text in {"namespace": "team", "token": "secret\n"}.items():
+        (account / name).write_text(text)
+    monkeypatch.setattr(in_cluster, "ACCOUNT", account)
+    monkeypatch.setattr(in_cluster, "API", "http://{host}:{port}")
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(server.server_port))
+    live = job(storage, artifacts=keys())
+    del live["kind"]
+    root = "/apis/distillery.dev/v1alpha1/namespaces/team"
+    monkeypatch.setattr(ApiServer, "pages", {
+        f"{root}/distillationjobs?limit=500&continue=": {"items": [], "metadata": {"continue": "2"}},
+        f"{root}/distillationjobs?limit=500&continue=2": {"items": [live], "metadata": {}},
+        f"{root}/distilledmodels?limit=500&continue=": {"items": [], "metadata": {}},
+    })  # fmt: skip
+    yield account
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.usefixtures("as_a_pod")
+def test_a_pod_asks_the_api_server_for_its_namespace(storage: Storage) -> None:
+    before = of_student(storage, A)
+    assert main(["gc", storage.uri, "--apply", "--in-cluster"]) == 0
+    assert of_student(storage, A) == before
+    assert of_student(storage, B) == set()
+
+
+@pytest.mark.parametrize(("name", "text"), [("token", "wrong"), ("ca.crt", "")], ids=["no right", "no certificate"])
+def test_a_pod_that_cannot_read_everything_deletes_nothing(
+    name: str, text: str, as_a_pod: Path, storage: Storage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = storage.left()
+    (as_a_pod / name).write_text(text)
+    assert main(["gc", storage.uri, "--apply", "--in-cluster"]) == 3
+    assert "nothing was deleted" in capsys.readouterr().err
+    assert storage.left() == before
 
 
 @pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (200 * 2**20, "200 MiB")])
