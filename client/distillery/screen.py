@@ -4,7 +4,7 @@ import time
 from typing import TextIO
 
 from distillery_api.distillationjob_status import DistillationJobStatus, Progress, StageStatus
-from distillery_operator.plans import Note, seconds_between
+from distillery_operator.plans import seconds_between
 from distillery_operator.pod_reports import worth_a_write
 
 WIDTH = 24  # characters of a bar
@@ -23,10 +23,6 @@ class Screen:
     def say(self, line: str) -> None:
         """A line that stays."""
         self._write(f"{ERASE if self._live else ''}{line}\n")
-
-    def note(self, note: Note) -> None:
-        """What the operator would post as an event."""
-        self.say(f"{note.reason}: {note.message}")
 
     def show(self, status: DistillationJobStatus) -> None:
         """Bring the screen up to the status."""

@@ -3,6 +3,7 @@
 import shutil
 import signal
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from distillery_operator.pod_reports import Report
 from distillery_operator.store import Object
 
 from .api_server import ApiServer, now
-from .worker import WORK, Worker, start_worker
+from .worker import LOG, WORK, Worker, start_worker
 
 GRACE = 60.0  # seconds between SIGTERM and SIGKILL: terminationGracePeriodSeconds of the stages' pods
 BACKOFF, LONGEST = 1.0, 60.0  # seconds before a crashed pod's first successor, and before any
@@ -83,14 +84,16 @@ class JobController:
             job.stop()
             job.send(signal.SIGKILL)
 
-    def tick(self) -> None:
-        """Bring every Job up to its processes, and begin what is due."""
+    def tick(self) -> list[str]:
+        """Bring every Job up to its processes, and begin what is due; tells which pods were replaced."""
+        replaced: list[str] = []
         for job in list(self._jobs.values()):
-            self._reap(job)
+            replaced += self._reap(job)
             if job.kill_at is not None and time.monotonic() >= job.kill_at:
                 job.send(signal.SIGKILL)
             self._fill(job)
             self._conclude(job)
+        return replaced
 
     def reports(self, name: str) -> list[Report]:
         """What the Job's pods say of how far they are."""
@@ -100,7 +103,7 @@ class JobController:
                 job.reports[worker.index] = report
         return list(job.reports.values())
 
-    def _reap(self, job: LocalJob) -> None:
+    def _reap(self, job: LocalJob) -> Iterator[str]:
         for pod, worker in list(job.running.items()):
             if (code := worker.exit_code) is None:
                 continue
@@ -109,6 +112,8 @@ class JobController:
             shutil.rmtree(worker.folder / WORK, ignore_errors=True)
             if code != DONE and not job.leaving and job.failure is None:
                 self._retry(job, worker.index, code)
+                if job.failure is None:
+                    yield f"Another process follows {pod}, which ended with exit code {code}; see {worker.folder / LOG}"
 
     def _retry(self, job: LocalJob, index: int, code: int) -> None:
         """Another pod in the place of one that failed, or the Job's failure: by its own policy and limit."""

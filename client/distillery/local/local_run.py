@@ -63,7 +63,8 @@ class LocalRun:
         self._jobs.kill()
 
     def _pass(self) -> Plan:
-        self._jobs.tick()
+        for words in self._jobs.tick():
+            self._screen.say(words)
         for job in self._running():
             if (progress := summed(self._jobs.reports(job))) is not None:
                 self._progress[job] = progress
@@ -75,8 +76,8 @@ class LocalRun:
         self._job["status"] = plan.status
         self._api.update(JOB, self._job)
         for note in plan.notes:
-            if "finishedAt" not in plan.status:  # the end is told as a whole
-                self._screen.note(note)
+            if note.type == "Warning" and "finishedAt" not in plan.status:  # the end is told as a whole
+                self._screen.say(f"{note.reason}: {note.message}")
         for create in plan.jobs:
             self._jobs.create(create.body)
             self._created = create.body["metadata"]["name"]

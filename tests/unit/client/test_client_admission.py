@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ from distillery.__main__ import main
 from distillery.admission import admitted, read_manifests
 from distillery.admission.manifests import Manifest
 from distillery.admission.quantities import is_quantity, quantity
+from distillery.admission.rules import RULES, compiled
 from distillery.errors import Refused
+from distillery_api.crd import distillationjobs, distilledmodels
 from distillery_api.distillationjob import DistillationJobSpec
 from distillery_api.distilledmodel import DistilledModelSpec
 from stage_results import job_spec
@@ -56,6 +58,21 @@ def test_an_example_is_stored_as_the_operator_reads_it(path: Path) -> None:
     for manifest in read_manifests([str(path)]):
         spec = admitted(manifest)["spec"]
         assert spec == SPECS[manifest.kind].model_validate(manifest.body["spec"]).dump()
+
+
+def rules_in(schema: Any) -> Iterator[str]:
+    """Every CEL rule, at any depth, but those about updates."""
+    if isinstance(schema, dict):
+        yield from (rule["rule"] for rule in schema.get(RULES, ()) if "oldSelf" not in rule["rule"])
+        for item in schema.values():
+            yield from rules_in(item)
+
+
+@pytest.mark.parametrize("crd", [distillationjobs(), distilledmodels()], ids=lambda crd: crd["spec"]["names"]["kind"])
+def test_every_rule_of_a_crd_compiles_here(crd: dict[str, Any]) -> None:
+    rules = set(rules_in(crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]))
+    assert len(rules) > 5
+    assert all(compiled(rule) for rule in rules)
 
 
 def job(name: Any = "small", **changes: Any) -> Manifest:

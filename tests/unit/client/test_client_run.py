@@ -58,16 +58,16 @@ def test_every_shard_is_a_process_and_its_rows_add_up(
     assert "360 rows labelled" in capsys.readouterr().out
 
 
-def test_a_crash_and_a_passing_fault_are_tried_again(stages: Stages, job_file: JobFile) -> None:
-    log = stages(
-        train=[
-            {"says": "segmentation fault", "code": 139},
-            failure("train", "DiskFull", "full", RETRY),
-            success("train"),
-        ]
-    )
+def test_a_crash_and_a_passing_fault_are_tried_again_and_told(
+    stages: Stages, job_file: JobFile, capsys: pytest.CaptureFixture[str]
+) -> None:
+    crash, fault = {"says": "segmentation fault", "code": 139}, failure("train", "DiskFull", "full", RETRY)
+    log = stages(train=[crash, fault, success("train")])
     assert main(["run", "-f", job_file()]) == 0
     assert log.read_text().split().count("train") == 3
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Another process follows small-")]
+    assert [line.split("exit code ")[1].split(";")[0] for line in told] == ["139", "75"]
+    assert "segmentation fault" in Path(told[0].rsplit(" ", 1)[1]).read_text()
 
 
 @pytest.mark.parametrize(
