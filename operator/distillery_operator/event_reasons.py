@@ -7,6 +7,7 @@ WRONG_INPUTS = frozenset(
         "EmptyTrainSet", "TestInTraining",
         "DataUnreadable", "SourceNotFound", "AccessDenied", "StorageRefused", "DigestMismatch", "UnsafeFormat",
         "ModelUnsupported", "TokenizerMismatch", "WeightsCorrupt", "LabelsMissing", "ArtifactMismatch",
+        "PromptTooLong", "TeacherUnfit", "BiasedSoftLabels",
         "ExportMismatch", "GateInput", "InvalidSpec", "ChildRefused", "NameTaken",
     }
 )  # fmt: skip

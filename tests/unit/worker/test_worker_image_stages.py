@@ -69,7 +69,7 @@ def test_every_view_is_labelled_once_under_the_image_and_its_number(pipeline: Pi
     assert pipeline.keys.rows == {"train": 30, "unlabelled": 60, "test": 150}
     assert pipeline.keys.missing_rows == 180
     assert pipeline.label().labelled_rows == 180
-    store = LabelStore.at(open_prefix(f"file://{pipeline.storage}"), pipeline.keys.labels_key)
+    store = LabelStore.read(open_prefix(f"file://{pipeline.storage}"), pipeline.keys.labels_key)
     first = image_key(micro_images.images(1)[0][0])
     assert {f"{first}/0", f"{first}/1"} < store.keys()
     described = json.loads(store.prefix.read("codec.json"))
@@ -95,7 +95,7 @@ def test_the_student_is_shown_what_the_teacher_was_asked_about_epoch_by_epoch(pi
         labelsKey=pipeline.keys.labels_key, studentKey=pipeline.keys.student_key,
     )  # fmt: skip
     task = TASKS["image-classification"]
-    teacher = task.fetch_teacher(run.teacher, pipeline.context.folder("teacher"))
+    teacher = task.fetch_teacher(run, pipeline.context.folder("teacher"))
     prefix = open_prefix(f"file://{pipeline.storage}")
     split = load_split(Training(run, pipeline.context, prefix, "attempt", task, teacher, None))
     assert not torch.equal(split.learn.teacher, split.learn.others[0].teacher)
@@ -163,7 +163,7 @@ def test_without_an_augmentation_images_are_labelled_as_they_are(source: Path, s
     plain = Pipeline(source, storage, context, softLabels={})
     assert plain.keys.missing_rows == 90
     plain.label()
-    keys = LabelStore.at(open_prefix(f"file://{storage}"), plain.keys.labels_key).keys()
+    keys = LabelStore.read(open_prefix(f"file://{storage}"), plain.keys.labels_key).keys()
     assert image_key(micro_images.images(1)[0][0]) in keys
 
 

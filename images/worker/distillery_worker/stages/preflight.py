@@ -112,6 +112,7 @@ def student_key(
             "columns": run.dataset.columns.dump(),
             "student": recipe,
             "architecture": type(student).__name__,
+            "sequenceLength": run.dataset.sequence_length,
             "views": run.soft_labels.views,
             "objective": run.objective.dump(),
             "training": training,
