@@ -15,7 +15,7 @@ FAULTS = frozenset(
     {
         "StorageUnavailable", "OutOfMemory", "ImageUnavailable", "PendingDeadlineExceeded", "ActiveDeadlineExceeded",
         "GpuSecondsUsedUp", "DiskFull", "Interrupted", "InternalError", "WorkerFailed", "JobFailed",
-        "AttemptsExhausted", "ResultUnreadable",
+        "AttemptsExhausted", "PeerLost", "ResultUnreadable",
     }
 )  # fmt: skip
 VERDICTS = frozenset(
