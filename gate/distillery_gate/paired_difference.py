@@ -10,7 +10,6 @@ from math import sqrt
 from .intervals import Interval, ScoreTerms, items_needed, lower_root, upper_root, z_value
 from .paired_counts import PairedCounts
 
-
 BESIDE = 1e-12  # of an end of the scale, in units of it
 
 
