@@ -11,7 +11,7 @@ from ..data.views import Views
 from ..errors import InputRefused
 from ..labels.store import LabelStore
 from ..tasks.registry import TASKS
-from ..teachers.teacher import Teacher
+from ..teachers.teacher import Teacher, size
 
 SEGMENT_ROWS = 2048  # work that a kill can cost
 
@@ -52,11 +52,6 @@ def shard_rows(run: LabelRun, context: Context, views: Views) -> dict[str, Any]:
 def shard_of(key: str, shards: int) -> int:
     """The shard that labels a row: only the row decides, so any number of shards covers each row once."""
     return int(key[:16], 16) % shards
-
-
-def size(row: Any) -> int:
-    """What a row costs, roughly: characters of a text, or of both texts of a pair."""
-    return len(row[0]) + len(row[1]) if isinstance(row, tuple) and isinstance(row[0], str) else len(row)
 
 
 def write_labels(run: LabelRun, context: Context, store: LabelStore, teacher: Teacher, missing: dict[str, Any]) -> None:
