@@ -2,11 +2,11 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup lock crds fixtures lint unit cluster faults soak e2e test images up down demo bench-demo bench-operator bench-churn clean
+.PHONY: help setup lock crds fixtures lint unit cluster faults soak e2e test images up down demo bench-demo bench-operator bench-churn bench-label bench-train clean
 
 export DISTILLERY_CACHE ?= /var/cache/distillery
 # Of this clone: the virtualenv is shared and holds none of the project's code.
-export PYTHONPATH := $(CURDIR)/crds:$(CURDIR)/operator:$(CURDIR)/gate:$(CURDIR)/storage:$(CURDIR)/engine:$(CURDIR)/images/worker:$(CURDIR)/images/server
+export PYTHONPATH := $(CURDIR)/crds:$(CURDIR)/operator:$(CURDIR)/gate:$(CURDIR)/storage:$(CURDIR)/engine:$(CURDIR)/images/worker:$(CURDIR)/images/server:$(CURDIR)/client
 # ONNX Runtime would otherwise send usage data to its maker.
 export ORT_DISABLE_TELEMETRY := 1
 # No target may reach a cluster that the shell happens to point at.
@@ -84,6 +84,12 @@ bench-operator: setup ## the operator under load, beside one in Go; SIZES=100,10
 
 bench-churn: setup ## the operator's memory while jobs come and go; JOBS=1000 for less; the last line is JSON
 	@PYTHONPATH=$(BENCH_PATH) $(VENV)/bin/python tests/bench/churn_bench.py $(if $(JOBS),--jobs $(JOBS))
+
+bench-label: setup ## labelling beside the teacher's forward pass; TEACHER=folder TEXT=file for a real one; the last line is JSON
+	@$(VENV)/bin/python tests/bench/label_bench.py $(if $(TEACHER),--teacher $(TEACHER) --text $(TEXT))
+
+bench-train: setup ## learning from labels beside plain cross-entropy, time and memory; the last line is JSON
+	@$(VENV)/bin/python tests/bench/train_bench.py
 
 clean: ## stop the cluster and give back everything that these targets stored
 	@case "$(DISTILLERY_CACHE)" in \

@@ -2,10 +2,10 @@
 
     hack/images.py [--registry HOST:PORT] [NAME ...]
 
-Prints one JSON object: each name (operator, server, worker) with its reference by digest. An image is known by the
-hash of all that goes in, so a run that changes nothing builds and pushes nothing. Without --registry, the images go to
-the embedded cluster's own. No network is needed inside a build: packages come from the wheel cache of the development
-virtualenv, whose lock constrains the images' locks.
+Prints one JSON object: each name (operator, server, client, worker) with its reference by digest. An image is known by
+the hash of all that goes in, so a run that changes nothing builds and pushes nothing. Without --registry, the images go
+to the embedded cluster's own. No network is needed inside a build: packages come from the wheel cache of the
+development virtualenv, whose lock constrains the images' locks.
 """
 
 from __future__ import annotations
@@ -67,10 +67,11 @@ RECIPES = {
         Recipe("torch", below="base", lock="worker"),
         Recipe("operator", below="base", lock="operator"),
         Recipe("server", below="base", lock="server"),
+        Recipe("client", below="base", lock="cli"),
         Recipe("worker", below="torch", base_argument="TORCH_IMAGE"),
     )
 }
-RELEASED = ("operator", "server", "worker")
+RELEASED = ("operator", "server", "client", "worker")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -19,6 +19,6 @@ compile() {
 
 mkdir -p locks
 compile dev "$@"
-for extra in operator worker server; do
+for extra in operator worker server cli; do
   compile "$extra" --constraints locks/dev.txt
 done

@@ -95,6 +95,7 @@ class Artifacts(Model):
     teacher_digests: Annotated[dict[Annotated[str, Field(max_length=63)], Digest], Field(max_length=8)] | None = None
     student_model_digest: Digest | None = None
     labels_key: Digest | None = None
+    labels_keys: Annotated[dict[Annotated[str, Field(max_length=63)], Digest], Field(max_length=8)] | None = None
     student_key: Digest | None = None
     rows: Annotated[dict[Annotated[str, Field(max_length=32)], int], Field(max_length=8)] | None = None
     label_bytes: int | None = None  # estimated, of rows that had no soft labels

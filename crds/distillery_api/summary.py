@@ -19,6 +19,7 @@ class PreflightResult(Model):
     teacher_digests: Annotated[dict[str, Digest], Field(max_length=8)] | None = None  # of several, by name
     student_model_digest: Digest | None = None
     labels_key: Digest
+    labels_keys: Annotated[dict[str, Digest], Field(max_length=8)] | None = None  # of several teachers' sets, by name
     student_key: Digest
     rows: Annotated[dict[str, int], Field(max_length=8)]  # train, unlabelled, test
     missing_rows: Annotated[int, Field(ge=0)]  # distinct rows of train and unlabelled without soft labels

@@ -84,13 +84,17 @@ def decode(data: bytes) -> Image.Image:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise ImageUnreadable(f"has more than {MAX_PIXELS} pixels") from error
-    except (OSError, ValueError, SyntaxError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:
         raise ImageUnreadable("is neither a PNG nor a JPEG image") from error
     if image.width * image.height > MAX_PIXELS:
         raise ImageUnreadable(f"has {image.width} x {image.height} pixels, more than {MAX_PIXELS}")
     if image.mode not in MODES:
         raise ImageUnreadable(f"has pixels of mode {image.mode}, not 8 bits a channel")
     try:
-        return ImageOps.exif_transpose(image)
-    except (OSError, ValueError, SyntaxError) as error:  # Pillow decodes only now
+        return ImageOps.exif_transpose(image)  # Pillow decodes only now
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow raises anything for bytes that somebody has tampered with
         raise ImageUnreadable(f"does not decode: {error}") from error

@@ -66,7 +66,7 @@ def fit(model: ResNetForImageClassification, garments: Garments, recipe: Recipe)
             optimizer.step()
             schedule.step()
             optimizer.zero_grad()
-            total += float(loss)
+            total += loss.item()
         print(f"teacher: epoch {epoch + 1} of {recipe.epochs}, loss {total / steps:.3f}", file=sys.stderr)
     model.eval()
 

@@ -7,15 +7,16 @@ WRONG_INPUTS = frozenset(
         "EmptyTrainSet", "TestInTraining",
         "DataUnreadable", "SourceNotFound", "AccessDenied", "StorageRefused", "DigestMismatch", "UnsafeFormat",
         "ModelUnsupported", "TokenizerMismatch", "WeightsCorrupt", "LabelsMissing", "ArtifactMismatch",
-        "ExportMismatch", "GateInput", "InvalidSpec", "ChildRefused", "NameTaken", "LabelsDiffer",
-        "SliceWithoutTeacher", "LabelsIndistinct", "AnswersUnusable", "EndpointRefused",
+        "PromptTooLong", "TeacherUnfit", "BiasedSoftLabels",
+        "LabelsDiffer", "SliceWithoutTeacher", "LabelsIndistinct", "AnswersUnusable", "EndpointRefused",
+        "ExportMismatch", "GateInput", "InvalidSpec", "ChildRefused", "NameTaken",
     }
 )  # fmt: skip
 FAULTS = frozenset(
     {
         "StorageUnavailable", "OutOfMemory", "ImageUnavailable", "PendingDeadlineExceeded", "ActiveDeadlineExceeded",
         "GpuSecondsUsedUp", "DiskFull", "Interrupted", "InternalError", "WorkerFailed", "JobFailed",
-        "AttemptsExhausted", "ResultUnreadable", "EndpointUnavailable", "TokensUsedUp",
+        "AttemptsExhausted", "PeerLost", "ResultUnreadable", "EndpointUnavailable", "TokensUsedUp",
     }
 )  # fmt: skip
 VERDICTS = frozenset(

@@ -17,7 +17,7 @@ def keep(state: Pass, stage: str, summaries: list[Summary], attempt: Attempt) ->
         update = {
             "teacher_digest": found.teacher_digest, "teacher_digests": found.teacher_digests,
             "student_model_digest": found.student_model_digest,
-            "labels_key": found.labels_key, "student_key": found.student_key,
+            "labels_key": found.labels_key, "labels_keys": found.labels_keys, "student_key": found.student_key,
             "rows": {**found.rows, "missing": found.missing_rows}, "label_bytes": found.label_bytes,
         }  # fmt: skip
     elif first.label:

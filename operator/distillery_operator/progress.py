@@ -8,29 +8,16 @@ from collections.abc import Callable
 import aiohttp
 from distillery_api.distillationjob_status import Progress
 from distillery_api.run import PROGRESS_PORT
-from distillery_api.schema import Model
 
 from .logs import about
 from .names import INDEX, JOB, OWNER_KIND, POD
+from .pod_reports import Report, summed, worth_a_write
 from .store import Key, Object, Store
 
 log = logging.getLogger(__name__)
 
 LIMIT = 4096  # bytes of an answer
 PATIENCE = 2.0  # seconds for one pod
-STEP = 0.05  # share of the work that is worth a status write
-QUIET = 60.0  # seconds after which a smaller step is worth one, too
-
-
-class Report(Model):
-    """The endpoint's answer."""
-
-    stage: str
-    done: int
-    total: int
-    unit: str
-    rate_per_second: float | None = None
-    eta_seconds: float | None = None
 
 
 class ProgressPoller:
@@ -110,25 +97,3 @@ def job_name(pod: Object) -> str:
     """The Job of a pod."""
     name: str = pod["metadata"].get("labels", {}).get("batch.kubernetes.io/job-name", "")
     return name
-
-
-def summed(reports: list[Report]) -> Progress | None:
-    """One progress of all pods; rates add up, the slowest pod sets the end."""
-    if not reports:
-        return None
-    rates = [report.rate_per_second for report in reports if report.rate_per_second and report.done < report.total]
-    etas = [report.eta_seconds for report in reports if report.eta_seconds is not None]
-    return Progress(
-        done=sum(report.done for report in reports),
-        total=sum(report.total for report in reports),
-        unit=reports[0].unit[:32],
-        rate_per_second=round(sum(rates), 2) if rates else None,
-        eta_seconds=round(max(etas)) if etas else None,
-    )
-
-
-def worth_a_write(held: Progress | None, new: Progress, age: float) -> bool:
-    """Steps of 5 % or a minute; `age` in seconds."""
-    if held is None or held.unit != new.unit or held.total != new.total:
-        return True
-    return new != held and (abs(new.done - held.done) >= STEP * max(new.total, 1) or age >= QUIET)

@@ -2,12 +2,13 @@
 
 from .errors import AccessDenied, Conflict, DigestMismatch, NotFound, StorageError, Unavailable
 from .folders import download_folder, fetch_artifact, publish_folder
-from .prefix import Prefix, download_uri, open_prefix, read_uri
+from .prefix import Entry, Prefix, download_uri, open_prefix, read_uri
 
 __all__ = [
     "AccessDenied",
     "Conflict",
     "DigestMismatch",
+    "Entry",
     "NotFound",
     "Prefix",
     "StorageError",

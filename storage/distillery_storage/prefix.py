@@ -1,9 +1,10 @@
 """A place in storage: reads, writes, lists and streams objects below one uri."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,6 +15,15 @@ from obstore.store import LocalStore, S3Store
 from .errors import NotFound, StorageError, translated
 
 CHUNK = 8 * 1024 * 1024  # bytes held in memory while a file streams
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One object: path relative to the prefix that was listed, size in bytes, and when it was last written (UTC)."""
+
+    path: str
+    size: int
+    modified: datetime
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,12 @@ class Prefix:
         """All bytes of an object. Raises NotFound, AccessDenied or Unavailable, as every method here."""
         with translated(self._uri(path)):
             return bytes(obstore.get(self.store, self._key(path)).bytes())
+
+    def tail(self, path: str, count: int) -> tuple[bytes, int]:
+        """The last `count` bytes of an object, or all of a shorter one, and how many there are in all."""
+        with translated(self._uri(path)):
+            found = obstore.get(self.store, self._key(path), options={"range": {"suffix": count}})
+            return bytes(found.bytes()), found.meta["size"]
 
     def write(self, path: str, data: bytes) -> None:
         """Write an object in one step, over whatever is there."""
@@ -58,11 +74,21 @@ class Prefix:
 
     def list(self, prefix: str = "") -> list[str]:
         """Sorted paths, relative to this prefix, of every object in the folder `prefix` (whole segments)."""
+        return [entry.path for entry in self.entries(prefix)]
+
+    def entries(self, prefix: str = "") -> Sequence[Entry]:
+        """What `list` gives, with sizes and times."""
         key = self._key(prefix) if prefix else self.root
         with translated(self._uri(prefix) if prefix else self.uri):
-            found = [meta["path"] for page in obstore.list(self.store, prefix=key or None) for meta in page]
+            found = [meta for page in obstore.list(self.store, prefix=key or None) for meta in page]
         below = len(self.root) + 1 if self.root else 0
-        return sorted(path[below:] for path in found)
+        entries = (Entry(meta["path"][below:], meta["size"], meta["last_modified"]) for meta in found)
+        return sorted(entries, key=lambda entry: entry.path)
+
+    def delete(self, path: str) -> None:
+        """Delete an object; one that is gone already is as good."""
+        with translated(self._uri(path)), suppress(FileNotFoundError):
+            obstore.delete(self.store, self._key(path))
 
     def download(self, path: str, to: Path) -> None:
         """Stream an object into a local file; folders are made, and a broken download leaves no file."""
@@ -116,17 +142,18 @@ def open_prefix(uri: str) -> Prefix:
 
 def read_uri(uri: str) -> bytes:
     """All bytes of the object at a full uri."""
-    folder, name = _split(uri)
+    folder, name = split_uri(uri)
     return open_prefix(folder).read(name)
 
 
 def download_uri(uri: str, dest: Path) -> None:
     """Stream the object at a full uri into the local file `dest`."""
-    folder, name = _split(uri)
+    folder, name = split_uri(uri)
     open_prefix(folder).download(name, dest)
 
 
-def _split(uri: str) -> tuple[str, str]:
+def split_uri(uri: str) -> tuple[str, str]:
+    """The prefix and the name of the object at a full uri."""
     folder, _, name = uri.rpartition("/")
     if not name or not folder or folder.endswith("/"):
         raise StorageError(f"{uri}: name one object, as in s3://bucket/folder/file.parquet")

@@ -3,7 +3,8 @@
 StageError
 ├── InputRefused          the input is wrong, another try gives the same answer; names the field and the fix
 ├── EndpointUnavailable   a teacher behind an endpoint does not answer
-└── Interrupted           the pod is being stopped; the stage resumes where it stands
+├── Interrupted           the pod is being stopped; the stage resumes where it stands
+└── PeerLost              another process of the same training is gone; all of them resume together
 """
 
 
@@ -32,3 +33,11 @@ class Interrupted(StageError):  # noqa: N818 - no fault
 
     def __init__(self, kept: str) -> None:
         super().__init__("Interrupted", f"the pod was stopped; {kept}, and the next attempt goes on from there")
+
+
+class PeerLost(StageError):  # noqa: N818 - the fault is elsewhere
+    """A connection to another process broke."""
+
+    def __init__(self, error: Exception) -> None:
+        words = str(error).partition("\n")[0]
+        super().__init__("PeerLost", f"another process of this training is gone: {words}; its pod's log says why")

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from distillery_api.digests import digest_files
@@ -19,6 +19,13 @@ from .errors import InputRefused
 CONFIG, TOKENIZER, TOKENIZER_CONFIG = "config.json", "tokenizer.json", "tokenizer_config.json"
 SAFETENSORS, ONNX = ".safetensors", ".onnx"
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+
+
+class Downloaded(NamedTuple):
+    """Digests of a folder's files by name, and of all together."""
+
+    files: dict[str, str]
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,30 @@ def fetch_folder(
 
     Raises InputRefused, DigestMismatch's reason included, and storage errors.
     """
+    return read_folder(source, field, needed, download(source, field, dest), dest, weights)
+
+
+def read_folder(
+    source: ModelSource,
+    field: str,
+    needed: Sequence[str],
+    downloaded: Downloaded,
+    dest: Path,
+    weights: tuple[str, ...] = (SAFETENSORS,),
+) -> ModelFolder:
+    """Check a downloaded folder; arguments as of `fetch_folder`. Raises InputRefused."""
+    files, digest = downloaded
+    check_formats(files, needed, source.uri, field, weights)
+    config = read_json(dest / CONFIG, source.uri, field)
+    if "auto_map" in config:
+        raise InputRefused(
+            "UnsafeFormat", f"{field}: {source.uri} needs Python code of its own (auto_map); use a built-in model"
+        )
+    return ModelFolder(dest, source.uri, field, digest, files, config)
+
+
+def download(source: ModelSource, field: str, dest: Path) -> Downloaded:
+    """Download a folder. Raises InputRefused (DigestMismatch) and storage errors."""
     files = download_folder(source.uri, dest)
     digest = digest_files(files)
     if source.digest and source.digest != digest:
@@ -52,13 +83,7 @@ def fetch_folder(
             f"{field}: {source.uri} is {digest}, not {source.digest};"
             " the folder was changed: restore it, or set the digest you mean",
         )
-    check_formats(files, needed, source.uri, field, weights)
-    config = read_json(dest / CONFIG, source.uri, field)
-    if "auto_map" in config:
-        raise InputRefused(
-            "UnsafeFormat", f"{field}: {source.uri} needs Python code of its own (auto_map); use a built-in model"
-        )
-    return ModelFolder(dest, source.uri, field, digest, files, config)
+    return Downloaded(files, digest)
 
 
 def check_formats(files: dict[str, str], needed: Sequence[str], uri: str, field: str, weights: tuple[str, ...]) -> None:

@@ -18,7 +18,7 @@ from distillery_engine import ArtifactInvalid
 from distillery_storage import AccessDenied, Conflict, DigestMismatch, NotFound, StorageError, Unavailable
 
 from .context import Context
-from .errors import EndpointUnavailable, InputRefused, Interrupted
+from .errors import EndpointUnavailable, InputRefused, Interrupted, PeerLost
 from .stages.compress import compress
 from .stages.evaluate import evaluate
 from .stages.label import label
@@ -82,6 +82,8 @@ def explain(error: Exception) -> tuple[str, str, int]:
     match error:
         case Interrupted():
             return error.reason, error.message, exits.STOPPED
+        case PeerLost():
+            return error.reason, error.message, exits.RETRY
         case InputRefused():
             return error.reason, error.message, exits.PERMANENT
         case EndpointUnavailable():

@@ -9,6 +9,7 @@ import pytest
 import images
 
 ROOT = Path(__file__).resolve().parents[3]
+PROGRAMS = {"client": "distillery"}
 ON_BASE = [name for name, recipe in images.RECIPES.items() if recipe.below]
 
 
@@ -69,7 +70,7 @@ def test_a_copied_folder_that_does_not_exist_is_named(clone: Path) -> None:
 def test_an_unknown_name_is_refused_with_the_names_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         images.main(["serving"])
-    assert "'serving'; choose from operator, server, worker" in capsys.readouterr().err
+    assert "'serving'; choose from operator, server, client, worker" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ON_BASE)
@@ -85,7 +86,7 @@ def test_an_image_holds_every_package_of_ours_that_its_program_imports(name: str
     packages = {folder.name: folder for folder in folders if folder.is_dir()}
     imported = {module for folder in packages.values() for module in own_imports(folder)}
     assert imported <= set(packages)
-    assert f"distillery_{name}" in packages
+    assert PROGRAMS.get(name, f"distillery_{name}") in packages
 
 
 def own_imports(folder: Path) -> set[str]:
@@ -104,10 +105,10 @@ def test_a_dockerfile_installs_its_lock_with_the_pinned_uv(name: str) -> None:
 
 @pytest.mark.parametrize("name", images.RELEASED)
 def test_an_image_runs_its_program_as_a_numbered_user_without_rights(name: str) -> None:
-    lines = images.RECIPES[name].dockerfile.read_text().splitlines()
-    assert lines[-2:] == ["USER 65532:65532", f'ENTRYPOINT ["python", "-m", "distillery_{name}"]']
+    lines, program = images.RECIPES[name].dockerfile.read_text().splitlines(), PROGRAMS.get(name, f"distillery_{name}")
+    assert lines[-2:] == ["USER 65532:65532", f'ENTRYPOINT ["python", "-m", "{program}"]']
 
 
-@pytest.mark.parametrize("name", [name for name in images.RELEASED if name != "operator"])
+@pytest.mark.parametrize("name", [name for name in images.RELEASED if name not in ("operator", "client")])
 def test_an_image_with_onnx_runtime_sends_no_usage_data(name: str) -> None:
     assert "\nENV ORT_DISABLE_TELEMETRY=1\n" in images.RECIPES[name].dockerfile.read_text()

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-IMAGES = ("operator", "worker", "server")
+IMAGES = ("operator", "worker", "server", "cli")
 
 
 def text(extra: str) -> str:
@@ -58,6 +58,7 @@ def test_every_pin_has_hashes_and_no_index_is_named(extra: str) -> None:
         ("operator", {"torch", "transformers", "numpy"}),
         ("server", {"torch", "transformers", "kopf", "kubernetes"}),
         ("worker", {"kopf", "kubernetes"}),
+        ("cli", {"torch", "transformers", "kopf", "kubernetes"}),
     ],
 )
 def test_an_image_leaves_out_what_it_must_not_import(extra: str, absent: set[str]) -> None:

@@ -9,6 +9,7 @@ from chart_render import CHART, Helm, Manifest, Values, default_values, leaves, 
 from distillery_operator.settings import Settings
 
 DIGEST = "sha256:" + "0" * 64
+COLLECTED = {"garbageCollection": {"prefixes": [{"name": "team", "namespace": "team", "uri": "s3://bucket/team"}]}}
 SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())
 HELM_ITSELF = {"enabled"}  # read by Helm, as an umbrella chart's condition
 UNREAD = {"global"}
@@ -25,8 +26,11 @@ OTHER: dict[str, tuple[Any, Values]] = {
     "serviceAccount.name": ("other", {}),
     "serviceAccount.annotations": ({"a": "b"}, {}),
     **{f"images.{name}.repository": ("registry:5000/other", {}) for name in ("operator", "worker", "server")},
+    "images.client.repository": ("registry:5000/other", COLLECTED),
     **{f"images.{name}.tag": ("other", {}) for name in ("operator", "worker", "server")},
+    "images.client.tag": ("other", COLLECTED),
     **{f"images.{name}.digest": (DIGEST, {}) for name in ("operator", "worker", "server")},
+    "images.client.digest": (DIGEST, COLLECTED),
     "operator.replicas": (2, {}),
     "operator.imagePullPolicy": ("Always", {}),
     "operator.imagePullSecrets": ([{"name": "login"}], {}),
@@ -49,6 +53,9 @@ OTHER: dict[str, tuple[Any, Values]] = {
     "settings.healthPort": (9001, {}),
     "settings.metricsPort": (9002, {}),
     "settings.logLevel": ("DEBUG", {}),
+    "garbageCollection.prefixes": (COLLECTED["garbageCollection"]["prefixes"], {}),
+    "garbageCollection.schedule": ("0 0 * * *", COLLECTED),
+    "garbageCollection.minAge": ("12h", COLLECTED),
     "podMonitor.enabled": (True, {}),
     "podMonitor.labels": ({"release": "prometheus"}, nested("podMonitor.enabled", True)),
 }
@@ -135,6 +142,7 @@ def test_an_unknown_key_is_refused_by_name(values: Values, named: str, helm: Hel
         pytest.param("settings.progressSeconds", 0, id="a period of zero"),
         pytest.param("settings.metricsPort", 80, id="a port that only root may open"),
         pytest.param("operator.podAnnotations", {"a": 1}, id="an annotation that is no text"),
+        pytest.param("garbageCollection.minAge", "7", id="an age without a unit"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_place(path: str, value: Any, helm: Helm) -> None:

@@ -1,5 +1,6 @@
 """The engine's image preprocessing: what it takes, and that it prepares an image as transformers does."""
 
+import contextlib
 import io
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 from distillery_api.artifact import ImagePreprocessing
 from distillery_engine import ImageEncoder, ImageUnreadable
 from distillery_engine.images import MAX_PIXELS
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 GREY: dict[str, Any] = {
@@ -75,6 +78,16 @@ def test_a_photo_is_turned_upright() -> None:
 def test_what_is_no_usable_image_is_refused(data: bytes, problem: str) -> None:
     with pytest.raises(ImageUnreadable, match=problem):
         encoder(**GREY).pixels(data)
+
+
+@pytest.mark.filterwarnings("ignore")  # Pillow's, about what it finds in a header
+@given(kind=st.sampled_from(["PNG", "JPEG"]), changes=st.dictionaries(st.integers(0, 10**6), st.integers(0, 255)))
+def test_bytes_that_somebody_tampered_with_are_an_image_or_refused(kind: str, changes: dict[int, int]) -> None:
+    data = bytearray(png(noise(9, 7, 3), kind))
+    for place, value in changes.items():
+        data[place % len(data)] = value
+    with contextlib.suppress(ImageUnreadable):
+        assert encoder(**COLOUR).pixels(bytes(data)).shape == (8, 8, 3)
 
 
 def test_the_unreadable_image_of_several_is_told() -> None:

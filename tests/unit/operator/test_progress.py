@@ -8,7 +8,8 @@ from aiohttp import web
 from distillery_api.distillationjob_status import Progress
 from distillery_operator import progress
 from distillery_operator.names import OWNER_KIND, POD
-from distillery_operator.progress import ProgressPoller, Report, summed, worth_a_write
+from distillery_operator.pod_reports import Report, summed, worth_a_write
+from distillery_operator.progress import ProgressPoller
 from distillery_operator.store import Store
 
 

@@ -1,6 +1,7 @@
 """Storage behaves alike on a mounted claim and on a local folder."""
 
 import hashlib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,25 @@ def artifact(folder: Path, **files: bytes) -> bytes:
         "provenance": {"teacher": ZERO, "labelsKey": ZERO, "studentKey": ZERO, "jobUid": "u"},
     }
     return ArtifactManifest.model_validate(manifest).model_dump_json(by_alias=True).encode()
+
+
+def test_the_end_of_an_object_is_read_alone(prefix: Prefix) -> None:
+    prefix.write("file", b"0123456789")
+    assert prefix.tail("file", 3) == (b"789", 10)
+    assert prefix.tail("file", 30) == (b"0123456789", 10)
+    with pytest.raises(NotFound):
+        prefix.tail("nothing", 3)
+
+
+def test_entries_have_sizes_and_times_and_go_when_they_are_deleted(prefix: Prefix) -> None:
+    prefix.write("a/1.json", b"one")
+    prefix.write("b.json", b"three")
+    entries = prefix.entries()
+    assert [(entry.path, entry.size) for entry in entries] == [("a/1.json", 3), ("b.json", 5)]
+    assert all(abs(datetime.now(UTC) - entry.modified) < timedelta(minutes=1) for entry in entries)
+    prefix.delete("a/1.json")
+    prefix.delete("a/1.json")
+    assert prefix.list() == ["b.json"]
 
 
 def test_what_is_written_is_read_and_listed_relative_to_the_prefix(prefix: Prefix) -> None:

@@ -45,8 +45,10 @@ def segments(choose):
 
 def numbers(generator: np.random.Generator, column: Column, positions: int) -> np.ndarray:
     shape = (positions, column.width)
-    if column.sorted_ids:
-        return np.sort(generator.integers(0, VOCABULARY, shape), axis=1).astype(np.int32)
+    if column.holds == "ids":
+        return np.sort(generator.random((positions, VOCABULARY)).argsort(axis=1)[:, : column.width]).astype(np.int32)
+    if column.holds == "repeated ids":
+        return np.sort(generator.integers(0, VOCABULARY, shape) // 40 * 40, axis=1).astype(np.int32)
     return generator.normal(scale=100, size=shape).astype(column.dtype)
 
 
@@ -120,6 +122,19 @@ def test_top_k_keeps_the_most_probable_ids_and_the_mass_of_the_rest() -> None:
     np.testing.assert_allclose(np.exp(row["log_probs"].astype(float)), expected.gather(1, best), rtol=0.01)
     tail = 1 - expected.gather(1, best).sum(dim=1)
     np.testing.assert_allclose(np.exp(row["log_tail"][:, 0].astype(float)), tail, rtol=0.01)
+
+
+def test_states_that_are_no_numbers_are_refused_by_every_codec() -> None:
+    for codec in CODECS:
+        with pytest.raises(InputRefused, match="upload sound weights"):
+            label_rows(codec, torch.full((2, WIDTH), torch.nan), HEAD, [("a", 2)])
+
+
+def test_an_id_is_drawn_from_any_part_of_the_vocabulary() -> None:
+    """Also from blocks that are not full, and at another temperature than 1."""
+    logits = torch.full((1, 1001), 0.0)
+    ids = draw(logits, torch.from_numpy(uniforms("row", 0, 1, 20_000)), 2.0)
+    assert set(ids[0].tolist()) == set(range(1001))
 
 
 def test_hidden_states_that_float16_cannot_hold_are_refused() -> None:

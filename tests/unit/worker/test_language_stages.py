@@ -132,6 +132,14 @@ def test_grown_data_labels_only_its_new_blocks(
     assert grown.found.missing_rows == 3
 
 
+def test_another_length_of_blocks_makes_another_student(language_source: Path, storage: Path, context: Context) -> None:
+    first = Pipeline(language_source, storage, context).found
+    dataset = {name: f"file://{language_source}/{name}.parquet" for name in ("train", "test")}
+    other = Pipeline(language_source, storage, context, dataset=dataset | {"sequenceLength": 12}).found
+    assert other.labels_key == first.labels_key
+    assert other.student_key != first.student_key
+
+
 def test_an_interrupted_training_ends_like_an_undisturbed_one(
     language_source: Path, tmp_path: Path, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:

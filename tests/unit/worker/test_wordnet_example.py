@@ -1,7 +1,6 @@
 """The example's manifests are what the API accepts, and its data has no row on both sides of a split."""
 
 import importlib.util
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -38,9 +37,9 @@ def test_the_second_job_reuses_the_soft_labels_of_the_first() -> None:
     assert first.student != second.student
 
 
-def load(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def load(name: str, monkeypatch: pytest.MonkeyPatch, folder: Path = EXAMPLE) -> ModuleType:
     """A script of the example as a module."""
-    spec = importlib.util.spec_from_file_location(name, EXAMPLE / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -90,11 +89,9 @@ def test_tuning_scores_student_and_control_on_rows_of_its_own(
     micro.write_rows(folder / "dev.parquet", micro.sentences()[340:])
     job = yaml.safe_load((EXAMPLE / "job.yaml").read_text())
     job["spec"] |= {"student": micro.STUDENT, "training": micro.TRAINING}
-    tune = load("tune", monkeypatch)
-    monkeypatch.setattr(tune, "JOB", tmp_path / "job.yaml")
-    tune.JOB.write_text(json.dumps(job))
+    tune, spec = load("tune", monkeypatch, EXAMPLE.parent), DistillationJobSpec.model_validate(job["spec"])
 
-    first = tune.compare(folder, tmp_path / "work", 0.02, seed=0)
+    first = tune.compare(spec, folder, tmp_path / "work", 0.02, seed=0)
     assert all(1 / 3 < first[name] <= 1 for name in ("student", "control"))  # better than guessing
     monkeypatch.delattr(Fit, "train_step")
-    assert tune.compare(folder, tmp_path / "work", 0.02, seed=0) == first  # trained once, then only scored
+    assert tune.compare(spec, folder, tmp_path / "work", 0.02, seed=0) == first  # trained once, then only scored

@@ -2,13 +2,13 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import micro_images
 import numpy as np
 import pytest
-import torch
 from distillery_api.artifact import ImagePreprocessing
 from distillery_api.digests import digest_of
 from distillery_api.summary import PreflightResult
@@ -16,17 +16,18 @@ from distillery_engine import open_model
 from distillery_storage import fetch_artifact, open_prefix
 from distillery_worker.context import Context
 from distillery_worker.data.images import image_key
+from distillery_worker.data.views import View
 from distillery_worker.errors import InputRefused, Interrupted
 from distillery_worker.labels.store import LabelStore
 from distillery_worker.stages.compress import compress
 from distillery_worker.stages.evaluate import evaluate
 from distillery_worker.stages.label import label
 from distillery_worker.stages.preflight import preflight
-from distillery_worker.stages.train import Training, load_split, train
+from distillery_worker.stages.train import train
 from distillery_worker.tasks.registry import TASKS
 from distillery_worker.teachers.panel import fetch_panel
+from distillery_worker.training.examples import collect
 from distillery_worker.training.fitting import Fit
-from distillery_worker.training.ranks import Ranks
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +51,10 @@ class Pipeline:
         made = micro_images.make_run(stage, self.source, self.storage, **self.fields, **fields)
         return work(made, replace(self.context, workdir=self.context.workdir / workdir))
 
+    def store(self) -> LabelStore:
+        run = micro_images.make_run("preflight", self.source, self.storage, **self.fields)
+        return fetch_panel(run, self.context).members[0].store(open_prefix(f"file://{self.storage}"))
+
     def label(self) -> Any:
         return self.run("label", label, labelsKey=self.keys.labels_key)
 
@@ -71,7 +76,7 @@ def test_every_view_is_labelled_once_under_the_image_and_its_number(pipeline: Pi
     assert pipeline.keys.rows == {"train": 30, "unlabelled": 60, "test": 150}
     assert pipeline.keys.missing_rows == 180
     assert pipeline.label().labelled_rows == 180
-    store = LabelStore.at(open_prefix(f"file://{pipeline.storage}"), pipeline.keys.labels_key)
+    store = pipeline.store()
     first = image_key(micro_images.images(1)[0][0])
     assert {f"{first}/0", f"{first}/1"} < store.keys()
     described = json.loads(store.prefix.read("codec.json"))
@@ -98,15 +103,19 @@ def test_the_student_is_shown_what_the_teacher_was_asked_about_epoch_by_epoch(pi
     )  # fmt: skip
     task = TASKS["image-classification"]
     panel = fetch_panel(run, pipeline.context)
-    prefix = open_prefix(f"file://{pipeline.storage}")
-    split = load_split(Training(run, pipeline.context, prefix, "attempt", task, panel, None, Ranks()))
-    assert not torch.equal(split.learn.teacher, split.learn.others[0].teacher)
-    for epoch in range(4):
-        seen = split.learn.seen_in(epoch)
-        assert seen is (split.learn if epoch % 2 == 0 else split.learn.others[0])
-        answers = panel.local.answers(seen.rows, lambda rows: None)
-        np.testing.assert_allclose(answers, seen.teacher.numpy(), atol=1e-5)
-    assert all(isinstance(row, bytes) for row in split.validation.rows)
+    teacher, lookup = panel.local, partial(panel.stored, open_prefix(f"file://{pipeline.storage}"), None)
+    train_rows, unlabelled = (
+        task.load_rows(uri, "train", run.dataset.columns, head, pipeline.context.folder("data"))
+        for uri, head in ((run.dataset.train, teacher.head), (run.dataset.unlabelled, None))
+    )
+    views = task.views(run.soft_labels, teacher)
+    split = collect(train_rows, unlabelled, teacher.encoder, panel.head, lookup, views, seed=0)
+    seen = [split.learn.seen_in(epoch) for epoch in range(3)]
+    assert seen[0].rows == seen[2].rows != seen[1].rows
+    for examples in seen:
+        answers = teacher.answers(examples.rows, lambda rows: None)
+        np.testing.assert_allclose(answers, examples.teacher.numpy(), atol=1e-5)
+    assert all(row == View(row.image) for row in split.validation.rows)
 
 
 def test_the_whole_run_ends_in_a_verdict(pipeline: Pipeline, tmp_path: Path) -> None:
@@ -165,8 +174,7 @@ def test_without_an_augmentation_images_are_labelled_as_they_are(source: Path, s
     plain = Pipeline(source, storage, context, softLabels={})
     assert plain.keys.missing_rows == 90
     plain.label()
-    keys = LabelStore.at(open_prefix(f"file://{storage}"), plain.keys.labels_key).keys()
-    assert image_key(micro_images.images(1)[0][0]) in keys
+    assert image_key(micro_images.images(1)[0][0]) in plain.store().keys()  # noqa: SIM118 - not a dict's
 
 
 @pytest.mark.parametrize(

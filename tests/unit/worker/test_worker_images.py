@@ -64,9 +64,14 @@ def test_gold_labels_come_with_the_images(tmp_path: Path) -> None:
 VIEWS = AugmentedViews(Augmentation(shift=2, horizontal_flip=True), count=3)
 
 
+def drawn(views: AugmentedViews, key: str, view: int) -> tuple[int, int, bool]:
+    shown = views.shown(b"", key, view)
+    return shown.down, shown.right, shown.mirrored
+
+
 def test_a_view_is_the_same_whoever_makes_it() -> None:
     # Golden: stored labels speak of exactly these views.
-    shown = [VIEWS.shown(b"image", "0" * 64, view)[1:] for view in range(3)]
+    shown = [drawn(VIEWS, "0" * 64, view) for view in range(3)]
     assert shown == [(0, 1, False), (1, 1, True), (0, -2, True)]
     assert [VIEWS.key("0" * 64, view) for view in range(3)] == [f"{'0' * 64}/{view}" for view in range(3)]
 
@@ -74,12 +79,12 @@ def test_a_view_is_the_same_whoever_makes_it() -> None:
 @pytest.mark.parametrize("seed", [0, 1])
 def test_views_differ_by_image_by_number_and_by_seed(seed: int) -> None:
     views = AugmentedViews(Augmentation(shift=2, horizontal_flip=True, seed=seed), count=40)
-    drawn = [views.shown(b"", key, view)[1:] for key in ("a", "b") for view in range(40)]
+    found = [drawn(views, key, view) for key in ("a", "b") for view in range(40)]
     other = AugmentedViews(Augmentation(shift=2, horizontal_flip=True, seed=seed + 1), count=40)
-    assert drawn[:40] != drawn[40:]
-    assert {down for down, _, _ in drawn} == {right for _, right, _ in drawn} == {-2, -1, 0, 1, 2}
-    assert {mirrored for _, _, mirrored in drawn} == {False, True}
-    assert [other.shown(b"", "a", view)[1:] for view in range(40)] != drawn[:40]
+    assert found[:40] != found[40:]
+    assert {down for down, _, _ in found} == {right for _, right, _ in found} == {-2, -1, 0, 1, 2}
+    assert {mirrored for _, _, mirrored in found} == {False, True}
+    assert [drawn(other, "a", view) for view in range(40)] != found[:40]
 
 
 def test_nothing_is_mirrored_unless_asked_for() -> None:
@@ -102,10 +107,18 @@ def test_a_moved_image_is_the_image_where_both_overlap_and_black_elsewhere(
 
 def test_the_encoder_shows_plain_images_and_views_side_by_side() -> None:
     plain = ImageEncoder(micro_images.preprocessing())
-    batch = ViewEncoder(plain).collate([IMAGE, View(IMAGE, 2, 0, False)]).pixel_values
+    encoder = ViewEncoder(plain)
+    batch = encoder.collate(encoder.encode([IMAGE, View(IMAGE, down=2)])).pixel_values
     np.testing.assert_array_equal(batch[0], plain.batch([IMAGE]).pixel_values[0])
     np.testing.assert_array_equal(batch[1, :, 2:], batch[0, :, :-2])
     assert (batch[1, :, :2] == (0 - 0.5) / 0.25).all()
+
+
+def test_no_image_costs_more_than_another_so_that_batches_are_not_sorted_by_the_size_of_files() -> None:
+    plain = micro_images.png(np.zeros((12, 12), dtype=np.uint8))
+    assert len(IMAGE) > len(plain)
+    rows = ViewEncoder(ImageEncoder(micro_images.preprocessing())).encode([IMAGE, plain])
+    assert len(rows[0]) == len(rows[1])
 
 
 def test_texts_have_one_view_which_is_the_text() -> None:

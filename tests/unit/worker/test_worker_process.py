@@ -18,7 +18,7 @@ from distillery_api.summary import parse
 from distillery_storage import AccessDenied, DigestMismatch, NotFound, Unavailable
 from distillery_worker import __main__
 from distillery_worker.context import Context, usable_threads
-from distillery_worker.errors import EndpointUnavailable, InputRefused, Interrupted
+from distillery_worker.errors import EndpointUnavailable, InputRefused, Interrupted, PeerLost
 from distillery_worker.json_log import JsonLines
 from distillery_worker.progress import Progress, serve
 from distillery_worker.runner import explain, outcome, run_stage
@@ -34,6 +34,7 @@ from distillery_worker.runner import explain, outcome, run_stage
         pytest.param(Unavailable("m"), "StorageUnavailable", exits.RETRY, id="storage away"),
         pytest.param(EndpointUnavailable("m"), "EndpointUnavailable", exits.RETRY, id="teacher's server away"),
         pytest.param(Interrupted("kept"), "Interrupted", exits.STOPPED, id="SIGTERM"),
+        pytest.param(PeerLost(RuntimeError("reset")), "PeerLost", exits.RETRY, id="another process is gone"),
         pytest.param(MemoryError(), "OutOfMemory", exits.OUT_OF_MEMORY, id="no memory"),
         pytest.param(torch.OutOfMemoryError(), "OutOfMemory", exits.OUT_OF_MEMORY, id="no GPU memory"),
         pytest.param(OSError(errno.ENOSPC, "full"), "DiskFull", exits.RETRY, id="no disk"),

@@ -22,7 +22,7 @@ from distillery_engine import TextTokenizer
 from distillery_storage import open_prefix
 from distillery_worker.artifacts.records import TrainRecord, read_record, student_prefix
 from distillery_worker.context import Context
-from distillery_worker.errors import Interrupted
+from distillery_worker.errors import Interrupted, PeerLost
 from distillery_worker.launching import rendezvous
 from distillery_worker.stages.label import label
 from distillery_worker.stages.preflight import preflight
@@ -118,6 +118,14 @@ def stopped(ranks: Ranks, teacher: Path) -> Result:
     return len(kept.saved), weights(work)
 
 
+def deserted(ranks: Ranks, teacher: Path) -> Result:
+    """The second process ends before it has come where the first one waits for it."""
+    if ranks.rank == 0:
+        with pytest.raises(PeerLost, match="another process of this training is gone"):
+            ranks.wait()
+    return ranks.rank, []
+
+
 def in_two_processes(work: Work, teacher: Path) -> list[Result]:
     """What each of two connected processes gives."""
     with socket.socket() as probe:
@@ -143,7 +151,6 @@ def run_rank(work: Work, teacher: Path, rank: int, port: int, writer: Connection
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), WORLD_SIZE="2", RANK=str(rank))
     with joined() as ranks:
         writer.send(work(ranks, teacher))
-        ranks.wait()
 
 
 @pytest.mark.parametrize("work", [undisturbed, with_little_memory])
@@ -165,6 +172,10 @@ def test_a_stop_of_one_process_stops_both_after_the_same_step_with_one_checkpoin
     assert (saved, saved_by_second) == (1, 0)
     for mine, others in zip(first, second, strict=True):
         np.testing.assert_array_equal(mine, others)
+
+
+def test_a_process_whose_peer_is_gone_says_so_and_ends(source: Path) -> None:
+    assert [rank for rank, _ in in_two_processes(deserted, source / "teacher")] == [0, 1]
 
 
 def test_every_row_of_a_batch_is_of_one_process() -> None:

@@ -36,6 +36,7 @@ class TrainRecord(Model):
     job_uid: str
     teacher: Digest
     labels_key: Digest
+    labels_keys: dict[str, Digest] | None = None  # of several teachers' sets, by name
     student_key: Digest
     labels: list[str]
     preprocessing: Preprocessing

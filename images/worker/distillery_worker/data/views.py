@@ -6,7 +6,7 @@ So the student sees exactly what the teacher was asked about, whoever labels or 
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from distillery_api.digests import canonical
@@ -53,13 +53,17 @@ class Views:
                 yield self.key(row_key, view), self.shown(row, row_key, view)
 
 
-class View(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class View:
     """An encoded image, moved by pixels of the model's input and perhaps mirrored."""
 
     image: bytes
-    down: int
-    right: int
-    mirrored: bool
+    down: int = 0
+    right: int = 0
+    mirrored: bool = False
+
+    def __len__(self) -> int:
+        return 1  # for all: the size of a file tells nothing of what its image costs
 
 
 @dataclass(frozen=True)
@@ -87,18 +91,16 @@ class ViewEncoder:
     def __init__(self, images: ImageEncoder) -> None:
         self.images = images
 
-    def encode(self, inputs: Sequence[bytes | View]) -> list[bytes | View]:
-        """The inputs themselves."""
-        return list(inputs)
+    def encode(self, inputs: Sequence[bytes | View]) -> list[View]:
+        """Views, of images as they are where none are asked for."""
+        return [row if isinstance(row, View) else View(row) for row in inputs]
 
-    def collate(self, rows: Sequence[bytes | View]) -> Pixels:
+    def collate(self, rows: Sequence[View]) -> Pixels:
         """One normalised batch."""
         return self.images.collate([self._pixels(row) for row in rows])
 
-    def _pixels(self, row: bytes | View) -> NDArray[np.uint8]:
-        if isinstance(row, View):
-            return moved(self.images.pixels(row.image), row.down, row.right, mirrored=row.mirrored)
-        return self.images.pixels(row)
+    def _pixels(self, row: View) -> NDArray[np.uint8]:
+        return moved(self.images.pixels(row.image), row.down, row.right, mirrored=row.mirrored)
 
 
 def moved(pixels: NDArray[np.uint8], down: int, right: int, *, mirrored: bool) -> NDArray[np.uint8]:

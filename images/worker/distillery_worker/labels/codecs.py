@@ -19,12 +19,12 @@ Vocabulary = Annotated[int, Field(ge=2, le=2**31 - 1)]
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a segment: `width` numbers per position; where `sorted_ids`, ids in ascending order."""
+    """A column of a codec: `width` numbers per position, or as many ids in ascending order, which may repeat."""
 
     name: str
     dtype: Literal["int32", "float16", "float32"]
     width: int
-    sorted_ids: bool = False
+    holds: Literal["numbers", "ids", "repeated ids"] = "numbers"
 
 
 class SampledCodec(Model):
@@ -40,7 +40,7 @@ class SampledCodec(Model):
     @property
     def columns(self) -> tuple[Column, ...]:
         """draws: the ids drawn, an id as often as it was drawn."""
-        return (Column("draws", "int32", self.samples, sorted_ids=True),)
+        return (Column("draws", "int32", self.samples, holds="repeated ids"),)
 
 
 class TopKCodec(Model):
@@ -56,7 +56,7 @@ class TopKCodec(Model):
     def columns(self) -> tuple[Column, ...]:
         """ids, their log_probs, and log_tail: the log of the mass of all other ids."""
         return (
-            Column("ids", "int32", self.k, sorted_ids=True),
+            Column("ids", "int32", self.k, holds="ids"),
             Column("log_probs", "float16", self.k),
             Column("log_tail", "float16", 1),
         )

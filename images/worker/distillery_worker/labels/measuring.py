@@ -9,7 +9,7 @@ from .codecs import Codec, HiddenCodec, LogitsCodec, SampledCodec, TopKCodec
 from .sampling import draw, uniforms
 from .segments import RowLabels
 
-CHUNK_LOGITS = 2**22  # of one chunk: 16 MiB in float32
+CHUNK_LOGITS = 2**23  # of one chunk: 32 MiB in float32
 
 
 @torch.inference_mode()
@@ -17,8 +17,12 @@ def label_rows(codec: Codec, hidden: Tensor, head: Tensor, rows: list[tuple[str,
     """Labels of rows, each a row key and its positions, whose states lie one after the other in `hidden`.
 
     hidden: [positions of all rows, width]; head: the weight [vocabulary, width] that turns states into logits.
-    Raises InputRefused (ModelUnsupported) where a hidden state does not fit into float16.
+    Raises InputRefused: WeightsCorrupt for a state that is no number, ModelUnsupported for one too large to store.
     """
+    if not bool(torch.isfinite(hidden).all()):
+        raise InputRefused(
+            "WeightsCorrupt", "teachers[0].model: a hidden state is NaN or infinite for some rows; upload sound weights"
+        )
     numbers = numbers_of(codec, rows).to(hidden.device)
     step = max(1, CHUNK_LOGITS // len(head))
     chunks = zip(torch.split(hidden, step), torch.split(numbers, step), strict=True)
@@ -59,11 +63,10 @@ def most_probable(logits: Tensor, codec: TopKCodec) -> dict[str, Tensor]:
 
 def half(hidden: Tensor) -> Tensor:
     """The states in float16. Raises InputRefused where one is out of range."""
-    states = hidden.half()
-    if not bool(torch.isfinite(states).all()):
+    if hidden.numel() and float(hidden.abs().max()) > torch.finfo(torch.float16).max:
         raise InputRefused(
             "ModelUnsupported",
-            "softLabels.kind: a hidden state of the teacher is NaN or above 65,504, the largest float16;"
+            "softLabels.kind: a hidden state of the teacher is above 65,504, the largest float16;"
             " use sampled, topK or logits",
         )
-    return states
+    return hidden.half()

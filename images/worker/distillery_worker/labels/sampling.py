@@ -29,17 +29,23 @@ def draw(logits: Tensor, numbers: Tensor, temperature: float) -> Tensor:
 
     logits: [positions, vocabulary]; numbers: float64 [positions, samples], ascending. P(id) = softmax(logits / T)[id].
     """
-    width = logits.shape[1]
-    filled = functional.pad(logits.float() / temperature, (0, -width % BLOCK), value=-torch.inf)
-    blocks = torch.softmax(filled, dim=-1).view(len(filled), -1, BLOCK)
-    mass = blocks.sum(dim=-1, dtype=torch.float64)
+    blocks = torch.softmax(in_blocks(logits.float(), temperature), dim=-1).view(len(logits), -1, BLOCK)
+    mass = blocks.sum(dim=-1).double()
     ends = mass.cumsum(dim=-1)
     target = below(numbers * ends[:, -1:], ends[:, -1:])
-    chosen = torch.searchsorted(ends, target, right=True)
-    within = blocks.gather(1, chosen[..., None].expand(-1, -1, BLOCK)).double().cumsum(dim=-1)
-    rest = target - (ends - mass).gather(1, chosen)
-    inside = torch.searchsorted(within, below(rest[..., None], within[..., -1:]), right=True).squeeze(-1)
-    return (chosen * BLOCK + inside).int()
+    block = torch.searchsorted(ends, target, right=True)
+    share = (target - functional.pad(ends, (1, 0)).gather(1, block)) / mass.gather(1, block)
+    within = blocks.gather(1, block[..., None].expand(-1, -1, BLOCK)).double().cumsum(dim=-1)
+    inside = torch.searchsorted(within, below(share[..., None] * within[..., -1:], within[..., -1:]), right=True)
+    return (block * BLOCK + inside.squeeze(-1)).int()
+
+
+def in_blocks(logits: Tensor, temperature: float) -> Tensor:
+    """The logits at a temperature, filled up to whole blocks with ids of probability 0; a copy only where needed."""
+    if temperature != 1:
+        logits = logits / temperature
+    missing = -logits.shape[1] % BLOCK
+    return functional.pad(logits, (0, missing), value=-torch.inf) if missing else logits
 
 
 def below(value: Tensor, limit: Tensor) -> Tensor:

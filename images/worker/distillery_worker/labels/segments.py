@@ -1,6 +1,12 @@
-"""Rows of labels as the bytes of one Parquet file, and back."""
+"""Rows of labels as the bytes of one Parquet file, and back.
+
+Each column of the codec is a list per row, position after position. Ids stand as `<column>_gaps`, each less the id
+before it in its position. Of ids that repeat only the different ones do; `<column>_new` has a bit for each draw, 1
+where its id is another one than that of the draw before, and each position's bits begin a byte.
+"""
 
 import io
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -9,29 +15,29 @@ from numpy.typing import NDArray
 
 from .codecs import Codec, Column
 
-RowLabels = dict[str, NDArray[np.generic]]  # by column: [positions, width]
+Numbers = NDArray[np.generic]
+RowLabels = dict[str, Numbers]  # by column of the codec: [positions, width]
 
-KEY = "row_key"
-# Gaps between sorted ids are mostly small: with their high bytes side by side, a thorough zstd is worth its time.
-ID_LEVEL = 9
+KEY, GAPS, NEW = "row_key", "_gaps", "_new"
+# Gaps are mostly small: with their high bytes side by side, a thorough zstd is worth its time.
+GAPS_LEVEL = 9
 
 
 def encode_segment(codec: Codec, keys: list[str], rows: list[RowLabels]) -> bytes:
-    """A Parquet file of `row_key` and, for each column of the codec, a list per row: position after position.
-
-    Sorted ids stand as `<column>_gaps`, each less the id before it in its position. Equal input gives equal bytes.
-    """
-    ids = [path_of(column) for column in codec.columns if column.sorted_ids]
-    lists = [as_lists(column, [row[column.name] for row in rows]) for column in codec.columns]
-    table = pa.table([pa.array(keys, pa.string()), *lists], names=[KEY, *map(stored_name, codec.columns)])
+    """The rows as a Parquet file; equal input gives equal bytes."""
+    arrays = {KEY: pa.array(keys, pa.string())}
+    for column in codec.columns:
+        arrays |= stored(column, [row[column.name] for row in rows])
+    gaps = [f"{name}.list.element" for name in arrays if name.endswith(GAPS)]
     buffer = io.BytesIO()
     pq.write_table(
-        table,
+        pa.table(arrays),
         buffer,
         compression="zstd",
-        compression_level=dict.fromkeys(ids, ID_LEVEL),
+        compression_level=dict.fromkeys(gaps, GAPS_LEVEL),
         use_dictionary=False,
-        column_encoding=dict.fromkeys(ids, "BYTE_STREAM_SPLIT"),
+        write_statistics=False,  # the largest and the smallest list of bits would stand there once more
+        column_encoding=dict.fromkeys(gaps, "BYTE_STREAM_SPLIT"),
     )
     return buffer.getvalue()
 
@@ -39,36 +45,54 @@ def encode_segment(codec: Codec, keys: list[str], rows: list[RowLabels]) -> byte
 def decode_segment(codec: Codec, data: bytes) -> tuple[list[str], list[RowLabels]]:
     """Keys and labels of a segment's rows, as they were encoded."""
     table = pq.read_table(io.BytesIO(data))
-    by_column = {column.name: from_lists(column, table[stored_name(column)]) for column in codec.columns}
-    keys = table[KEY].to_pylist()
+    by_column = {column.name: restored(column, table) for column in codec.columns}
+    keys: list[str] = table[KEY].to_pylist()
     return keys, [{name: rows[row] for name, rows in by_column.items()} for row in range(len(keys))]
 
 
-def stored_name(column: Column) -> str:
-    """A column's name in the file."""
-    return f"{column.name}_gaps" if column.sorted_ids else column.name
+def stored(column: Column, rows: list[Numbers]) -> dict[str, pa.Array]:
+    """A column of the codec as columns of the file."""
+    values = np.concatenate(rows or [np.zeros((0, column.width), column.dtype)])
+    ends = np.cumsum([0, *map(len, rows)])
+    if column.holds == "numbers":
+        return {column.name: lists(values, ends * column.width)}
+    gaps = np.diff(values.astype(np.int32), axis=1, prepend=0)
+    if column.holds == "ids":
+        return {column.name + GAPS: lists(gaps, ends * column.width)}
+    new = gaps > 0
+    new[:, 0] = True
+    before = np.cumsum([0, *new.sum(axis=1)])  # different ids before each position
+    bits = [np.packbits(row, axis=1).tobytes() for row in np.split(new, ends[1:-1])][: len(rows)]
+    return {column.name + GAPS: lists(gaps[new], before[ends]), column.name + NEW: pa.array(bits, pa.binary())}
 
 
-def path_of(column: Column) -> str:
-    """Parquet's path of a list column's values."""
-    return f"{stored_name(column)}.list.element"
+def restored(column: Column, table: pa.Table) -> list[Numbers]:
+    """What `stored` was given, as views of one array."""
+    if column.holds == "numbers":
+        return np.split(*positions(table[column.name], column.width))
+    if column.holds == "ids":
+        gaps, ends = positions(table[column.name + GAPS], column.width)
+    else:
+        gaps, ends = repeated_gaps(table[column.name + GAPS], table[column.name + NEW].to_pylist(), column.width)
+    return np.split(np.cumsum(gaps, axis=1, dtype=np.int32), ends)
 
 
-def as_lists(column: Column, rows: list[NDArray[np.generic]]) -> pa.LargeListArray:
-    """One list per row of the numbers of all its positions."""
-    ends = np.cumsum([0, *(row.size for row in rows)], dtype=np.int64)
-    values = np.concatenate(rows) if rows else np.zeros((0, column.width))
-    values = values.astype(column.dtype, casting="equiv" if rows else "unsafe", copy=False)
-    if column.sorted_ids:
-        values = np.diff(values, axis=1, prepend=values.dtype.type(0))
-    return pa.LargeListArray.from_arrays(pa.array(ends), pa.array(values.reshape(-1)))
+def repeated_gaps(gaps: pa.ChunkedArray, bits: list[bytes], width: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """The gaps of all draws [positions, width], 0 for an id drawn again, and where rows but the first begin."""
+    size = -(-width // 8)  # bytes of a position
+    packed = np.frombuffer(b"".join(bits), np.uint8).reshape(-1, size)
+    new = np.unpackbits(packed, axis=1, count=width).astype(bool)
+    every = np.zeros(new.shape, np.int32)
+    every[new] = gaps.combine_chunks().flatten().to_numpy()
+    return every, np.cumsum([len(row) // size for row in bits], dtype=np.int64)[:-1]
 
 
-def from_lists(column: Column, lists: pa.ChunkedArray) -> list[NDArray[np.generic]]:
-    """What `as_lists` was given, as views of one array."""
-    array = lists.combine_chunks()
-    values = array.flatten().to_numpy().reshape(-1, column.width)
-    if column.sorted_ids:
-        values = np.cumsum(values, axis=1, dtype=column.dtype)
-    ends = array.offsets.to_numpy() // column.width
-    return np.split(values, ends[1:-1]) if len(ends) > 1 else []
+def positions(column: pa.ChunkedArray, width: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """A list column's values [positions, width], and the positions at which its rows but the first begin."""
+    array = column.combine_chunks()
+    return array.flatten().to_numpy().reshape(-1, width), array.offsets.to_numpy()[1:-1] // width
+
+
+def lists(values: Numbers, ends: NDArray[np.int64]) -> pa.LargeListArray:
+    """A list per row of the values between two ends."""
+    return pa.LargeListArray.from_arrays(pa.array(ends, pa.int64()), pa.array(values.reshape(-1)))

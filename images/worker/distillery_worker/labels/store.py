@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from .codecs import Codec
 from .segments import RowLabels, decode_segment, encode_segment
 
-SEGMENTS = "segments"
+DESCRIPTION, SEGMENTS = "codec.json", "segments"
 
 
 class LabelSet(Model):
@@ -52,6 +52,11 @@ class Segment(Model):
     tokens: int = 0  # that an endpoint counted for these rows
 
 
+def label_prefix(storage: Prefix, labels_key: str) -> Prefix:
+    """labels/<key> below the storage prefix."""
+    return storage.child(f"labels/{labels_key.removeprefix('sha256:')}")
+
+
 @dataclass(frozen=True)
 class LabelStore:
     """A label set's rows below `labels/<key>` of a storage prefix."""
@@ -62,14 +67,20 @@ class LabelStore:
     @classmethod
     def at(cls, storage: Prefix, labels: LabelSet) -> "LabelStore":
         """The store of this label set."""
-        return cls(storage.child(f"labels/{labels.key.removeprefix('sha256:')}"), labels)
+        return cls(label_prefix(storage, labels.key), labels)
+
+    @classmethod
+    def read(cls, storage: Prefix, labels_key: str) -> "LabelStore":
+        """The store of this labels key, by what it says of itself. Raises NotFound."""
+        prefix = label_prefix(storage, labels_key)
+        return cls(prefix, LabelSet.model_validate_json(prefix.read(DESCRIPTION)))
 
     def describe(self) -> None:
         """Write what the labels are, or check that what is there says the same. Raises Conflict."""
         data = canonical(self.labels.dump())
-        if not self.prefix.create("codec.json", data) and self.prefix.read("codec.json") != data:
+        if not self.prefix.create(DESCRIPTION, data) and self.prefix.read(DESCRIPTION) != data:
             raise Conflict(
-                f"{self.prefix.uri}/codec.json: describes other labels than this job's teacher gives;"
+                f"{self.prefix.uri}/{DESCRIPTION}: describes other labels than this job's teacher gives;"
                 " use another storage.uri, or delete that folder if no job needs it"
             )
 

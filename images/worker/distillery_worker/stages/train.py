@@ -128,6 +128,7 @@ def publish(training: Training, validation_rows: int, learned: Fitted, control: 
             job_uid=run.job.uid,
             teacher=training.panel.digest,
             labels_key=run.labels_key,
+            labels_keys=training.panel.labels_keys(),
             student_key=run.student_key,
             labels=list(teacher.head.labels),
             preprocessing=training.task.preprocessing(teacher, training.run.dataset.columns),

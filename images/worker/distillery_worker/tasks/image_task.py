@@ -56,23 +56,7 @@ class ImageTask(RowTask[ImageTeacher]):
 
     def check_teacher(self, teacher: ImageTeacher, first: Sequence[Any]) -> None:
         """Load the weights and answer one image; all are of one size for the model."""
-        try:
-            shape = predict(teacher.model, teacher.encoder.collate(first[:1])).shape
-        except InputRefused:
-            raise
-        except Exception as error:  # models raise anything for inputs they were not made for
-            sizes = teacher.preprocessing
-            raise InputRefused(
-                "ModelUnsupported",
-                f"teachers[0].model: {teacher.uri} fails on an image of {sizes.height} x {sizes.width} pixels and"
-                f" {sizes.channels} channels: {first_line(error)}; correct preprocessor_config.json",
-            ) from error
-        if shape != (1, teacher.head.outputs):
-            raise InputRefused(
-                "ModelUnsupported",
-                f"teachers[0].model: {teacher.uri} answers with shape {list(shape)}, not (1, {teacher.head.outputs});"
-                " use a model for image classification whose num_labels is the size of id2label in config.json",
-            )
+        check_answers(teacher.model, teacher, first[0], f"teachers[0].model: {teacher.uri}")
 
     def fetch_student(self, student: Student, teacher: ImageTeacher, dest: Path) -> ModelFolder | None:
         """Students of images start from nothing."""
@@ -86,7 +70,8 @@ class ImageTask(RowTask[ImageTeacher]):
         return build_convnet(student.image_config, teacher.head, teacher.preprocessing, seed)
 
     def check_student(self, model: PreTrainedModel, teacher: ImageTeacher, row: Any) -> None:
-        """Nothing: a network that was built for these images takes them."""
+        """Answer one image."""
+        check_answers(model, teacher, row, "student: the model")
 
     def load_student(self, folder: Path) -> PreTrainedModel:
         """A trained student, in evaluation mode."""
@@ -119,3 +104,22 @@ class ImageTask(RowTask[ImageTeacher]):
         """Made of the preprocessing alone."""
         assert isinstance(preprocessing, ImagePreprocessing)  # noqa: S101 - as above
         return ImageEncoder(preprocessing)
+
+
+def check_answers(model: PreTrainedModel, teacher: ImageTeacher, row: Any, name: str) -> None:
+    """Refuse a model that does not answer an image, made as the teacher's are, as the head says."""
+    sizes = teacher.preprocessing
+    try:
+        shape = predict(model.eval(), teacher.encoder.collate(teacher.encoder.encode([row]))).shape
+    except Exception as error:  # models raise anything for inputs they were not made for
+        raise InputRefused(
+            "ModelUnsupported",
+            f"{name} fails on an image of {sizes.height} x {sizes.width} pixels and {sizes.channels} channels:"
+            f" {first_line(error)}; correct the teacher's preprocessor_config.json",
+        ) from error
+    if shape != (1, teacher.head.outputs):
+        raise InputRefused(
+            "ModelUnsupported",
+            f"{name} answers with shape {list(shape)}, not (1, {teacher.head.outputs});"
+            " use a model for image classification whose num_labels is the size of id2label in config.json",
+        )

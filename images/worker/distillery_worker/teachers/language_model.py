@@ -23,8 +23,9 @@ from ..labels.codecs import Codec, HiddenCodec, LogitsCodec, SampledCodec, TopKC
 from ..labels.measuring import label_rows
 from ..labels.segments import RowLabels
 from ..labels.store import LabelSet
-from ..model_folders import TOKENIZER, TOKENIZER_CONFIG, fetch_folder, load_weights
+from ..model_folders import TOKENIZER, TOKENIZER_CONFIG, download, load_weights, read_folder
 from ..tasks.head import Head
+from .gguf import read_gguf
 from .local import FIELD, LocalTeacher, check_finite
 from .text import length_limit
 
@@ -109,7 +110,8 @@ class LanguageModelTeacher(LocalTeacher):
 
 def fetch_language_model(source: ModelSource, length: int | None, head: Head, dest: Path) -> LanguageModelTeacher:
     """Download the folder and check it; `length` is dataset.sequenceLength. Raises InputRefused and storage errors."""
-    folder = fetch_folder(source, FIELD, (TOKENIZER, TOKENIZER_CONFIG), dest)
+    downloaded, needed = download(source, FIELD, dest), (TOKENIZER, TOKENIZER_CONFIG)
+    folder = read_gguf(source, FIELD, downloaded, dest) or read_folder(source, FIELD, needed, downloaded, dest)
     limit = length_limit(folder.config, folder.read_json(TOKENIZER_CONFIG))
     if length and length > limit:
         raise InputRefused(
@@ -118,7 +120,7 @@ def fetch_language_model(source: ModelSource, length: int | None, head: Head, de
             " takes; lower it",
         )
     return LanguageModelTeacher(
-        path=dest,
+        path=folder.path,
         uri=source.uri,
         digest=folder.digest,
         head=head,

@@ -129,6 +129,10 @@ class Panel:
             return alone
         return mean_log_probabilities(answers, self.weights(rows))
 
+    def labels_keys(self) -> dict[str, str] | None:
+        """Keys of several teachers' label sets by name; one teacher's is the panel's."""
+        return {member.spec.name: member.labels.key for member in self.members} if len(self.members) > 1 else None
+
     def folder_digests(self) -> dict[str, str] | None:
         """Digests of several teachers' folders by name, to pin them; one teacher's is the panel's."""
         folders = {

@@ -63,11 +63,6 @@ class BatchTeacher(Teacher):
             writer.write(segment, self.labels(writer.store.labels.codec, segment, inputs, answered))
 
 
-def size(row: Any) -> int:
-    """What a row costs, roughly: characters of a text, or of both texts of a pair."""
-    return len(row[0]) + len(row[1]) if isinstance(row, tuple) and isinstance(row[0], str) else len(row)
-
-
 class Encoder(Protocol):
     """Turns inputs into what a model takes."""
 
@@ -88,7 +83,7 @@ def outputs_of(
     """Outputs float32 [inputs, outputs] of any model, in order; rows of similar length share a batch."""
     found = np.empty((len(inputs), outputs), dtype=np.float32)
     # Longest first: memory runs out at once or never.
-    order = sorted(range(len(inputs)), key=lambda index: -len(inputs[index]))
+    order = sorted(range(len(inputs)), key=lambda index: -size(inputs[index]))
     for first in range(0, len(order), POOL):
         pool = order[first : first + POOL]
         rows = dict(zip(pool, encoder.encode([inputs[index] for index in pool]), strict=True))
@@ -98,3 +93,8 @@ def outputs_of(
             found[chosen] = predict(encoder.collate([rows[index] for index in chosen]))
             done(len(chosen))
     return found
+
+
+def size(row: Any) -> int:
+    """What a row costs, roughly: characters of a text, or of both texts of a pair; bytes of an encoded image."""
+    return sum(map(len, row)) if isinstance(row, tuple) else len(row)

@@ -52,7 +52,7 @@ class Examples:
 
     def seen_in(self, epoch: int) -> "Examples":
         """The rows in the view of this epoch (counted from 0)."""
-        return (self, *self.others)[epoch % (1 + len(self.others))]
+        return replace((self, *self.others)[epoch % (1 + len(self.others))], others=())
 
 
 class Learnable(Protocol):

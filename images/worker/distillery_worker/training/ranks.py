@@ -5,16 +5,19 @@ repeats its share in smaller parts, and the others would wait for it in another 
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from ..errors import PeerLost
 
 PATIENCE = timedelta(minutes=30)  # while the first process validates, or uploads a checkpoint
 
@@ -43,7 +46,7 @@ class Ranks:
         present = given[0].new_tensor([float(weight.grad is not None) for weight in given])
         parts = [weight.new_zeros(weight.shape) if weight.grad is None else weight.grad for weight in given]
         message = torch.cat([present, *(part.flatten() for part in parts)])
-        dist.all_reduce(message)
+        exchange(dist.all_reduce, message)
         present, *total = torch.split(message, [len(given), *(weight.numel() for weight in given)])
         for weight, gradient, count in zip(given, total, present.tolist(), strict=True):
             weight.grad = gradient.view_as(weight) if count else None
@@ -53,19 +56,27 @@ class Ranks:
         if self.size == 1:
             return mine
         total = torch.tensor(float(mine), device=device)
-        dist.all_reduce(total)
+        exchange(dist.all_reduce, total)
         return float(total)
 
     def copy_first(self, tensors: Iterable[Tensor]) -> None:
         """Overwrite the tensors by those of the first process."""
         if self.size > 1:
             for tensor in tensors:
-                dist.broadcast(tensor.detach(), src=0)
+                exchange(dist.broadcast, tensor.detach(), src=0)
 
     def wait(self) -> None:
         """Wait until every process has come here."""
         if self.size > 1:
-            dist.barrier()
+            exchange(dist.barrier)
+
+
+def exchange(collective: Callable[..., object], *arguments: Any, **options: Any) -> None:
+    """Carry out a collective of torch.distributed. Raises PeerLost."""
+    try:
+        collective(*arguments, **options)
+    except RuntimeError as error:
+        raise PeerLost(error) from error
 
 
 @contextmanager

@@ -1,10 +1,11 @@
 """Compares learning rates by what students and controls score on dev.parquet: rows that no job of the example reads.
 
-    python examples/wordnet/tune.py FOLDER [--learning-rate 0.0015 ...] [--seed 0 ...] [--workdir DIR]
+    python examples/tune.py JOB FOLDER [--learning-rate 0.0015 ...] [--seed 0 ...] [--workdir DIR]
 
-FOLDER is what prepare.py printed. Each combination runs the worker's own preflight, label and train stages, with
-student and control at this rate and the rest as in job.yaml, and prints one JSON object. Soft labels and trained models
-stay in the workdir and are reused, as they are in a cluster: an interrupted comparison goes on where it was.
+JOB is the job.yaml of an example, FOLDER what its prepare.py printed. Each combination runs the worker's own preflight,
+label and train stages, with student and control at this rate and the rest as in the job, and prints one JSON object.
+Soft labels and trained models stay in the workdir and are reused, as they are in a cluster: an interrupted comparison
+goes on where it was.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from typing import Any
 
 import torch
 import yaml
-from distillery_api.distillationjob import Columns, Control, Dataset, DistillationJobSpec
+from distillery_api.distillationjob import Control, Dataset, DistillationJobSpec
 from distillery_api.objective import Objective
 from distillery_api.run import JobRef, LabelRun, PreflightRun, TrainRun
 from distillery_api.sources import ModelSource
@@ -28,53 +29,56 @@ from distillery_worker.runner import configure_libraries
 from distillery_worker.stages.label import label
 from distillery_worker.stages.preflight import preflight
 from distillery_worker.stages.train import train
-from distillery_worker.tasks.classification import Classification
 from distillery_worker.tasks.registry import TASKS
 from distillery_worker.training.examples import Examples
 from distillery_worker.training.learner import Learner
 
-JOB = Path(__file__).with_name("job.yaml")
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("job", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--learning-rate", type=float, nargs="+", default=[0.001, 0.0015, 0.002, 0.003, 0.005])
     parser.add_argument("--seed", type=int, nargs="+", default=[0])
     parser.add_argument("--workdir", type=Path, default=Path("build/tune"))
     arguments = parser.parse_args()
     configure_libraries(usable_threads())
+    spec = DistillationJobSpec.model_validate(yaml.safe_load(arguments.job.read_text())["spec"])
+    folder, workdir = arguments.folder.resolve(), arguments.workdir.resolve()
     for seed in arguments.seed:
         for rate in arguments.learning_rate:
-            print(json.dumps(compare(arguments.folder.resolve(), arguments.workdir.resolve(), rate, seed)), flush=True)
+            print(json.dumps(compare(spec, folder, workdir, rate, seed)), flush=True)
 
 
-def compare(folder: Path, workdir: Path, rate: float, seed: int) -> dict[str, Any]:
+def compare(spec: DistillationJobSpec, folder: Path, workdir: Path, rate: float, seed: int) -> dict[str, Any]:
     """Train student and control; their accuracies on the dev rows, and what both cost."""
     (workdir / "storage").mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         context = Context(workdir=Path(scratch), threads=usable_threads())
-        student, record = trained(folder, f"file://{workdir}/storage", context, rate, seed)
+        student, record = trained(spec, folder, f"file://{workdir}/storage", context, rate, seed)
         models = {"student": record.student, "control": record.control}
         scores = {
-            name: on_dev(folder, fetch_model(student, model, context.folder(f"dev/{name}")), record, context)
+            name: on_dev(spec, folder, fetch_model(student, model, context.folder(f"dev/{name}")), record, context)
             for name, model in models.items()
             if model
         }
         return {"learning_rate": rate, "seed": seed, **scores, "cpu_seconds": cpu_seconds(models)}
 
 
-def trained(folder: Path, storage: str, context: Context, rate: float, seed: int) -> tuple[Prefix, TrainRecord]:
+def trained(
+    spec: DistillationJobSpec, folder: Path, storage: str, context: Context, rate: float, seed: int
+) -> tuple[Prefix, TrainRecord]:
     """Run the stages up to train, or find what they made before; the student's prefix and its record."""
-    spec = DistillationJobSpec.model_validate(yaml.safe_load(JOB.read_text())["spec"])
     changes = {"learning_rate": rate, "seed": seed, "control": Control(learning_rate=rate)}
     recipe: dict[str, Any] = {
         "student": spec.student, "objective": spec.objective, "training": spec.training.model_copy(update=changes)
     }  # fmt: skip
+    files = {name: f"file://{folder}/{name}.parquet" for name in ("train", "unlabelled", "test")}
     common: dict[str, Any] = {
+        "task": spec.task,
         "job": JobRef(namespace="local", name="tune", uid=f"{rate}-{seed}"), "attempt": 1, "storage": storage,
         "teachers": [Teacher(model=ModelSource(uri=f"file://{folder}/teacher"))], "soft_labels": spec.soft_labels,
-        "dataset": Dataset(**{name: f"file://{folder}/{name}.parquet" for name in ("train", "unlabelled", "test")}),
+        "dataset": Dataset(**files, columns=spec.dataset.columns),
     }  # fmt: skip
     found = preflight(PreflightRun(**common, **recipe), context)
     if found.missing_rows:
@@ -86,10 +90,11 @@ def trained(folder: Path, storage: str, context: Context, rate: float, seed: int
     return student, record
 
 
-def on_dev(folder: Path, model: Path, record: TrainRecord, context: Context) -> float:
-    """Accuracy of a trained model on the dev rows."""
-    task, head = TASKS["text-classification"], Classification(record.labels)
-    rows = task.load_rows(f"file://{folder}/dev.parquet", "dev", Columns(), head, context.folder("dev"))
+def on_dev(spec: DistillationJobSpec, folder: Path, model: Path, record: TrainRecord, context: Context) -> float:
+    """The score of a trained model on the dev rows."""
+    task = TASKS[spec.task]
+    head = task.head_of(record.labels)
+    rows = task.load_rows(f"file://{folder}/dev.parquet", "dev", spec.dataset.columns, head, context.folder("dev"))
     assert rows.gold is not None  # noqa: S101 - read with its head
     gold, encoder = torch.from_numpy(rows.gold), task.encoder(model, record.preprocessing)
     examples = Examples(encoder.encode(rows.inputs), gold, torch.empty(len(gold), 0))

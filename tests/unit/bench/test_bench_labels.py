@@ -1,0 +1,42 @@
+"""The benches of labelling and of learning from labels, small: what they measure is there and of the right order."""
+
+from pathlib import Path
+
+import label_bench
+import pytest
+import torch
+import train_bench
+from small_llama import small_llama
+
+TINY = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+
+
+def test_labelling_is_measured_beside_the_bare_forward_pass(tmp_path: Path) -> None:
+    model = small_llama(300, TINY, logit_deviation=4.0)
+    rows = torch.randint(300, (9, label_bench.LENGTH))
+    found = label_bench.measure(model, rows, passes=1, folder=tmp_path)
+    assert {"bare_tokens_per_s", "labelled_tokens_per_s", "bytes_per_token"} <= set(found)
+    assert found["share_of_bare"] == pytest.approx(
+        found["labelled_tokens_per_s"] / found["bare_tokens_per_s"], abs=0.01
+    )
+    assert found["different_ids_per_token"] < found["bytes_per_token"] < 40
+
+
+def test_each_way_of_learning_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train_bench, "TEACHER", TINY)
+    monkeypatch.setattr(train_bench, "STUDENT", TINY)
+    found = train_bench.times(steps=1, passes=1)
+    assert set(found) == {"ce_s", "cached_s", "online_s"}
+    assert min(found.values()) > 0
+
+
+@pytest.mark.parametrize("name", train_bench.LOSSES)
+def test_both_losses_have_gradients_of_the_states_and_the_head(name: str) -> None:
+    hidden, head = torch.randn(8, 4, requires_grad=True), torch.randn(60, 4, requires_grad=True)
+    train_bench.LOSSES[name](hidden, head, torch.arange(8)).backward()
+    assert hidden.grad.abs().sum() > 0
+    assert head.grad.abs().sum() > 0
+
+
+def test_memory_is_read_in_mib() -> None:
+    assert 10 < train_bench.resident_mib("VmRSS") <= train_bench.resident_mib("VmHWM") < 100_000

@@ -1,0 +1,246 @@
+"""What plan tells before anything runs: measured where it can be, by named formulas, and unknown where it is."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from distillery.__main__ import main
+from distillery.estimate import data_files
+from distillery.estimate.amounts import Sizes, Work, label_bytes, stage_work
+from distillery.estimate.data_files import measure_file
+from distillery.estimate.models import measure_model, student_parameters
+from distillery_api.distillationjob import DistillationJobSpec
+from distillery_storage import open_prefix
+from distillery_worker.labels.store import Codec, LabelStore
+from stage_ends import failure, success
+from stage_results import DIGESTS, job_spec
+
+Capture = pytest.CaptureFixture[str]
+SIZES = Sizes(learned_rows=100, learned_bytes=4000, tested_bytes=400, teacher=1000, student=10)
+
+
+def spec(**changes: Any) -> dict[str, Any]:
+    return DistillationJobSpec.model_validate(job_spec(**changes)).dump()
+
+
+def test_operations_are_two_a_parameter_and_token_forward_and_six_in_training() -> None:
+    works = {work.stage: work for work in stage_work(spec(training={"epochs": 5}), SIZES)}
+    assert list(works) == ["preflight", "label", "train", "compress", "evaluate"]
+    assert works["label"].operations == 2 * 1000 * 1000
+    assert works["train"].operations == 6 * 10 * 1000 * 5
+    assert works["evaluate"].operations == 2 * (1000 + 10) * 100
+
+
+def test_a_control_trains_and_is_judged_like_the_student() -> None:
+    control = spec(training={"epochs": 5, "control": {"learningRate": 0.1}})
+    works = {work.stage: work.operations for work in stage_work(control, SIZES)}
+    assert works["train"] == 2 * 6 * 10 * 1000 * 5
+    assert works["evaluate"] == 2 * (1000 + 2 * 10) * 100
+
+
+def test_stored_rows_are_not_labelled_again() -> None:
+    sizes = Sizes(100, 4000, 400, 1000, 10, missing=0.25)
+    assert stage_work(spec(), sizes)[1].operations == 2 * 1000 * 1000 / 4
+
+
+@pytest.mark.parametrize("field", ["learned_bytes", "teacher"])
+def test_what_is_unknown_makes_what_rests_on_it_unknown(field: str) -> None:
+    sizes = Sizes(**{**vars(SIZES), field: None})
+    assert stage_work(spec(), sizes)[1].operations is None
+
+
+def test_time_is_shared_by_devices_and_cost_counts_every_gpu() -> None:
+    work = Work("label", pods=4, gpus=2, operations=8e15)
+    assert work.seconds(10) == 100
+    assert work.cost(3600, 1.5) == 4 * 2 * 1.5
+    assert work.seconds(None) is None
+    assert work.cost(None, 1.5) is None
+    assert work.cost(100, None) is None
+    assert Work("train", pods=1, gpus=0, operations=8e15).cost(None, None) == 0
+
+
+def test_dense_logits_take_four_bytes_a_label_and_a_key_a_row() -> None:
+    assert label_bytes(spec(), 100, 3) == 100 * (64 + 4 * 3)
+    assert label_bytes(spec(), None, 3) is None
+    assert label_bytes(spec(), 100, None) is None
+
+
+def test_a_parquet_file_is_known_by_its_footer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = pa.table({"text": ["x" * 100, "y" * 200] * 50, "other": range(100)})
+    pq.write_table(table, tmp_path / "rows.parquet", use_dictionary=False, compression="none", row_group_size=50)
+    monkeypatch.setattr(data_files, "FOOTER", 2000)
+    found = measure_file(f"file://{tmp_path}/rows.parquet", "text")
+    assert found.rows == 100
+    assert found.text_bytes == pytest.approx(15000, rel=0.1)
+    missing = measure_file(f"file://{tmp_path}/rows.parquet", "prompt")
+    assert (missing.rows, missing.text_bytes, missing.unknown) == (100, None, "has no column 'prompt'")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "rows"),
+    [
+        pytest.param("rows.csv", 'text,label\n"two\nlines",a\nb,c\n\n', 2, id="csv with a line break in a field"),
+        pytest.param("rows.csv", "", 0, id="an empty csv"),
+        pytest.param("rows.jsonl", '{"text": "a"}\n\n{"text": "b"}', 2, id="jsonl with an empty line"),
+    ],
+)
+def test_small_files_of_text_are_counted(name: str, text: str, rows: int, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    assert measure_file(f"file://{tmp_path}/{name}", "text").rows == rows
+
+
+def test_a_large_file_of_text_is_not_read_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data_files, "COUNTED", 5)
+    (tmp_path / "rows.jsonl").write_text('{"text": "a"}\n')
+    found = measure_file(f"file://{tmp_path}/rows.jsonl", "text")
+    assert (found.rows, found.unknown) == (None, "14 bytes are more than are counted; write it as .parquet")
+
+
+def test_a_file_that_is_missing_or_broken_says_so(tmp_path: Path) -> None:
+    (tmp_path / "rows.parquet").write_bytes(b"no parquet")
+    assert measure_file(f"file://{tmp_path}/rows.parquet", "text").unknown
+    assert "not found" in measure_file(f"file://{tmp_path}/nothing.csv", "text").unknown
+    assert "is not mounted" in measure_file("pvc://claim/rows.csv", "text").unknown
+
+
+def write_teacher(folder: Path, **config: Any) -> None:
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"vocab_size": 30, "id2label": {"0": "a", "1": "b"}} | config))
+    (folder / "model.safetensors").write_bytes(bytes(400))
+
+
+@pytest.mark.parametrize(
+    ("config", "parameters"),
+    [({}, 100), ({"dtype": "bfloat16"}, 200), ({"torch_dtype": "float16"}, 200), ({"dtype": "int3"}, None)],
+)
+def test_a_model_is_measured_by_its_weight_files(
+    config: dict[str, Any], parameters: int | None, tmp_path: Path
+) -> None:
+    write_teacher(tmp_path / "teacher", **config)
+    found = measure_model(f"file://{tmp_path}/teacher")
+    assert (found.parameters, found.outputs, found.vocabulary) == (parameters, 2, 30)
+
+
+def test_a_model_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    assert "not found" in measure_model(f"file://{tmp_path}/nothing").unknown
+    assert "is not mounted" in measure_model("pvc://claim/model").unknown
+
+
+def test_an_encoder_is_counted_from_its_configuration() -> None:
+    config = {"hiddenSize": 8, "layers": 2, "intermediateSize": 16}
+    assert student_parameters({"config": config}, 30) == 30 * 8 + 2 * (4 * 64 + 2 * 8 * 16)
+    assert student_parameters({"config": config}, None) is None
+    assert student_parameters({"model": {}}, 30) is None
+
+
+@pytest.fixture
+def local_job(tmp_path: Path, job_file: Callable[..., str]) -> Callable[..., str]:
+    """Writes a job whose data and teacher are in a folder."""
+    write_teacher(tmp_path / "teacher")
+    for name in ("train", "test"):
+        pq.write_table(pa.table({"text": [f"{name} {number}" for number in range(120)]}), tmp_path / f"{name}.parquet")
+
+    def write(teacher: dict[str, str] | None = None, **changes: Any) -> str:
+        model = {"uri": f"file://{tmp_path}/teacher", **(teacher or {})}
+        dataset = {name: f"file://{tmp_path}/{name}.parquet" for name in ("train", "test")}
+        return job_file(**{"teachers": [{"model": model}], "dataset": dataset, **changes})
+
+    return write
+
+
+def test_a_plan_tells_stages_rows_bytes_time_and_cost(
+    local_job: Callable[..., str], tmp_path: Path, capsys: Capture
+) -> None:
+    job = local_job(
+        softLabels={"shards": 4, "parallelism": 2}, stages={"label": {"gpus": 1}}, limits={"gpuSeconds": 7200}
+    )
+    prices = ["--tflops", "1e-9", "--price-per-gpu-hour", "3"]
+    assert main(["plan", "-f", job, "--storage", str(tmp_path / "storage"), *prices]) == 0
+    shown = capsys.readouterr().out
+    assert f"small: text-classification, storage file://{tmp_path}/storage" in shown
+    assert "label      2 of 4  1     about " in shown
+    assert "spec.limits.gpuSeconds ends the run at 7200 GPU-seconds, which is 6.00." in shown
+    assert "train  120   " in shown
+    assert "Soft labels (logits): at most 8.44 KiB for at most 120 rows" in shown
+    assert "Reused: unknown; --preflight tells" in shown
+    assert "  0 students, 0 B" in shown
+    assert not (tmp_path / "storage").exists()
+
+
+def test_a_plan_without_access_says_what_it_does_not_know(
+    job_file: Callable[..., str], tmp_path: Path, capsys: Capture
+) -> None:
+    nowhere = {name: f"file://{tmp_path}/nothing/{name}.csv" for name in ("train", "test")}
+    teachers = [{"model": {"uri": f"file://{tmp_path}/nothing/teacher"}}]
+    job = job_file(dataset=nowhere, teachers=teachers, storage={"uri": "pvc://claim/storage"})
+    assert main(["plan", "-f", job]) == 0
+    shown = capsys.readouterr().out
+    assert "label      1 of 1  0     unknown" in shown
+    assert "train  unknown  unknown" in shown
+    assert "Storage: pvc://claim/storage: claim 'claim' is not mounted" in shown
+
+
+def test_labels_of_a_pinned_teacher_are_counted(local_job: Callable[..., str], tmp_path: Path, capsys: Capture) -> None:
+    codec = Codec(
+        teacher=DIGESTS["teacher"], tokenizer=DIGESTS["labels"], kind="logits", max_length=8, labels=["a", "b"]
+    )
+    store = LabelStore.at(open_prefix(f"file://{tmp_path}/storage"), codec.key)
+    store.describe(codec)
+    store.append(["1", "2", "3"], np.zeros((3, 2), np.float32), 0, "job")
+    job = local_job({"digest": DIGESTS["teacher"]})
+    assert main(["plan", "-f", job, "--storage", str(tmp_path / "storage")]) == 0
+    assert "Reused: up to 3 rows that this teacher labelled" in capsys.readouterr().out
+    other = local_job({"digest": DIGESTS["student"]})
+    assert main(["plan", "-f", other, "--storage", str(tmp_path / "storage")]) == 0
+    assert "Reused: up to 0 rows" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("stored", "words"),
+    [
+        pytest.param([], "no student: train runs\n", id="nothing"),
+        pytest.param(["attempts/one/x"], "no student: train runs, from a checkpoint\n", id="an attempt"),
+        pytest.param(["train.json"], "the trained student\n", id="a student"),
+    ],
+)
+def test_preflight_tells_exactly_what_is_reused(
+    stored: list[str], words: str, stages: Callable[..., Path], local_job: Callable[..., str], tmp_path: Path,
+    capsys: Capture,
+) -> None:  # fmt: skip
+    preflight = success("preflight")
+    preflight["message"]["preflight"]["missingRows"] = 30
+    log = stages(preflight=[preflight])
+    for path in stored:
+        student = open_prefix(f"file://{tmp_path}/storage/students").child(DIGESTS["student"].removeprefix("sha256:"))
+        student.write(path, b"{}")
+    (tmp_path / "storage").mkdir(exist_ok=True)
+    assert main(["plan", "-f", local_job(), "--storage", str(tmp_path / "storage"), "--preflight"]) == 0
+    assert f"Reused: soft labels of all but 30 of 120 rows; {words}" in capsys.readouterr().out
+    assert log.read_text().split() == ["preflight"]
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        pytest.param(failure("preflight", "UnknownLabel", "row 3", 65), "preflight: UnknownLabel: row 3", id="refused"),
+        pytest.param({"says": "no torch", "code": 1}, "preflight: ended with exit code 1: no torch", id="crashed"),
+    ],
+)
+def test_a_preflight_that_fails_ends_the_plan_with_its_words(
+    end: dict[str, Any], words: str, stages: Callable[..., Path], local_job: Callable[..., str], capsys: Capture
+) -> None:
+    stages(preflight=[end])
+    assert main(["plan", "-f", local_job(), "--preflight"]) == 3
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("price", ["0", "-1", "cheap", "nan"])
+def test_a_price_is_a_number_above_zero(price: str, job_file: Callable[..., str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["plan", "-f", job_file(), "--tflops", price])
+    assert ended.value.code == 3
