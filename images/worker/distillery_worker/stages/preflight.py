@@ -31,6 +31,7 @@ def preflight(run: PreflightRun, context: Context) -> PreflightResult:
     teacher = task.fetch_teacher(run, context.folder("teacher"))
     files = load_dataset(run, teacher.head, context)
     check_rows(files)
+    check_spread(files["test"], teacher.head)
     views = task.views(run.soft_labels, teacher)
     first = list(islice(views.all(files["train"]), FIRST_ROWS))
     task.check_teacher(teacher, [row for _, row in first])
@@ -91,6 +92,16 @@ def check_rows(files: dict[str, Rows]) -> None:
                 f"dataset.test: {len(shared)} rows, the first in row {shared[0]}, are in dataset.{field} too;"
                 " the student would be judged on rows it learned from: remove them from one of the files",
             )
+
+
+def check_spread(test: Rows, head: Head) -> None:
+    """There are as many different held-out rows as an interval takes."""
+    if (found := len(set(test.keys))) < head.fewest_items:
+        raise InputRefused(
+            "EmptyTestSet",
+            f"dataset.test: has {found} different row, and {head.fewest_items} are the least that an interval can be"
+            " taken over; add held-out rows",
+        )
 
 
 def student_key(
