@@ -69,7 +69,7 @@ def sizes_of(
         tested_bytes=files["test"].text_bytes,
         teacher=total(*(each.parameters for each in teachers)) if known else None,
         student=student_parameters(spec["student"], teachers[0].vocabulary if teachers else None),
-        missing=checked.missing_rows / rows if checked and rows else 1.0,
+        missing=checked.missing_rows / rows if checked and rows and spec["task"] != "causal-lm" else 1.0,
     )
 
 
@@ -110,10 +110,10 @@ def label_lines(
     """Bytes of soft labels that would be written."""
     outputs = teachers[0].outputs if teachers else None
     rows = checked.missing_rows if checked else sizes.learned_rows
-    size = label_bytes(spec, rows, outputs)
+    size = checked.label_bytes if checked else label_bytes(spec, rows, outputs)
     most = "" if checked else "at most "
     words = UNKNOWN if size is None else f"{most}{bytes_text(size)} for {most}{rows} rows"
-    kind = spec["softLabels"]["kind"]
+    kind = spec["softLabels"].get("kind") or ("sampled" if spec["task"] == "causal-lm" else "logits")
     return [f"Soft labels ({kind}): {words}", *(each.unknown for each in teachers if each.unknown)]
 
 

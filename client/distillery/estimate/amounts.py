@@ -71,8 +71,8 @@ def stage_work(spec: Mapping[str, Any], sizes: Sizes) -> list[Work]:
 
 
 def label_bytes(spec: Mapping[str, Any], rows: int | None, outputs: int | None) -> float | None:
-    """Bytes of dense logits before compression, at most; of other kinds unknown before they are made."""
-    if spec["softLabels"]["kind"] != "logits" or outputs is None:
+    """Bytes of dense logits before compression, at most; of a language model unknown before its texts are cut."""
+    if spec["task"] == "causal-lm" or outputs is None:
         return None
     return product(rows, ROW_KEY + LOGIT * outputs)
 

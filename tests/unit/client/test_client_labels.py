@@ -11,19 +11,28 @@ import pyarrow.parquet as pq
 import pytest
 from distillery.__main__ import main
 from distillery_storage import open_prefix
-from distillery_worker.labels.store import Codec, LabelStore
+from distillery_worker.labels.codecs import LogitsCodec
+from distillery_worker.labels.segments import RowLabels
+from distillery_worker.labels.store import LabelSet, LabelStore
 
 DIGEST = "sha256:" + "a" * 64
-CODEC = Codec(teacher=DIGEST, tokenizer=DIGEST, kind="logits", max_length=8, labels=["no", "yes"])
+LABELS = LabelSet(
+    codec=LogitsCodec(alignment="one position per row", vocabulary=2),
+    teacher=DIGEST,
+    tokenizer=DIGEST,
+    max_length=8,
+    labels=["no", "yes"],
+)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> LabelStore:
     """Two segments of the worker's own making, with one row in both."""
-    labels = LabelStore.at(open_prefix(f"file://{tmp_path}/storage"), CODEC.key)
-    labels.describe(CODEC)
-    labels.append(["row-1", "row-2"], np.zeros((2, 2), np.float32), 0, "job-1")
-    labels.append(["row-2", "row-3", "row-4"], np.ones((3, 2), np.float32), 1, "job-1")
+    row: RowLabels = {"logits": np.zeros((1, 2), np.float32)}
+    labels = LabelStore.at(open_prefix(f"file://{tmp_path}/storage"), LABELS)
+    labels.describe()
+    labels.append(["row-1", "row-2"], [row, row], 0, "job-1")
+    labels.append(["row-2", "row-3", "row-4"], [row, row, row], 1, "job-1")
     return labels
 
 

@@ -16,7 +16,8 @@ from distillery.estimate.data_files import measure_file
 from distillery.estimate.models import measure_model, student_parameters
 from distillery_api.distillationjob import DistillationJobSpec
 from distillery_storage import open_prefix
-from distillery_worker.labels.store import Codec, LabelStore
+from distillery_worker.labels.codecs import LogitsCodec
+from distillery_worker.labels.store import LabelSet, LabelStore
 from stage_ends import failure, success
 from stage_results import DIGESTS, job_spec
 
@@ -68,6 +69,7 @@ def test_dense_logits_take_four_bytes_a_label_and_a_key_a_row() -> None:
     assert label_bytes(spec(), 100, 3) == 100 * (64 + 4 * 3)
     assert label_bytes(spec(), None, 3) is None
     assert label_bytes(spec(), 100, None) is None
+    assert label_bytes(spec(task="causal-lm"), 100, 3) is None
 
 
 def test_a_parquet_file_is_known_by_its_footer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,12 +188,11 @@ def test_a_plan_without_access_says_what_it_does_not_know(
 
 
 def test_labels_of_a_pinned_teacher_are_counted(local_job: Callable[..., str], tmp_path: Path, capsys: Capture) -> None:
-    codec = Codec(
-        teacher=DIGESTS["teacher"], tokenizer=DIGESTS["labels"], kind="logits", max_length=8, labels=["a", "b"]
-    )
-    store = LabelStore.at(open_prefix(f"file://{tmp_path}/storage"), codec.key)
-    store.describe(codec)
-    store.append(["1", "2", "3"], np.zeros((3, 2), np.float32), 0, "job")
+    codec = LogitsCodec(alignment="one position per row", vocabulary=2)
+    labels = LabelSet(codec=codec, teacher=DIGESTS["teacher"], tokenizer=DIGESTS["labels"], labels=["a", "b"])
+    store = LabelStore.at(open_prefix(f"file://{tmp_path}/storage"), labels)
+    store.describe()
+    store.append(["1", "2", "3"], [{"logits": np.zeros((1, 2), np.float32)}] * 3, 0, "job")
     job = local_job({"digest": DIGESTS["teacher"]})
     assert main(["plan", "-f", job, "--storage", str(tmp_path / "storage")]) == 0
     assert "Reused: up to 3 rows that this teacher labelled" in capsys.readouterr().out
@@ -213,14 +214,16 @@ def test_preflight_tells_exactly_what_is_reused(
     capsys: Capture,
 ) -> None:  # fmt: skip
     preflight = success("preflight")
-    preflight["message"]["preflight"]["missingRows"] = 30
+    preflight["message"]["preflight"] |= {"missingRows": 30, "labelBytes": 2048}
     log = stages(preflight=[preflight])
     for path in stored:
         student = open_prefix(f"file://{tmp_path}/storage/students").child(DIGESTS["student"].removeprefix("sha256:"))
         student.write(path, b"{}")
     (tmp_path / "storage").mkdir(exist_ok=True)
     assert main(["plan", "-f", local_job(), "--storage", str(tmp_path / "storage"), "--preflight"]) == 0
-    assert f"Reused: soft labels of all but 30 of 120 rows; {words}" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"Reused: soft labels of all but 30 of 120 rows; {words}" in shown
+    assert "Soft labels (logits): 2 KiB for 30 rows" in shown
     assert log.read_text().split() == ["preflight"]
 
 

@@ -184,6 +184,12 @@ def test_a_teacher_that_would_mislead_is_refused(
     assert caught.value.reason == reason
 
 
+def test_texts_of_which_nothing_is_predicted_are_refused(teacher: LanguageModelTeacher) -> None:
+    with pytest.raises(InputRefused, match="nothing is predicted") as caught:
+        TASK.check_teacher(teacher, [])
+    assert caught.value.reason == "EmptyTrainSet"
+
+
 def student_of(teacher: LanguageModelTeacher, seed: int = 0, **changes: object) -> PreTrainedModel:
     return TASK.fresh_student(Student(config=CONFIG.model_copy(update=changes)), teacher, None, seed)
 

@@ -121,6 +121,24 @@ def test_every_kind_of_soft_label_trains(
     assert pipeline.train().validation_score > -np.log(len(micro.WORDS))
 
 
+@pytest.mark.parametrize(
+    "signal",
+    [
+        pytest.param({"hiddenStates": {"layers": [{"teacher": 1, "student": 1}]}}, id="hidden states"),
+        pytest.param({"attention": {"teacherLayer": 1, "relationHeads": 4}}, id="attention relations"),
+    ],
+)
+def test_signals_from_inside_the_teacher_train_a_language_model(
+    signal: dict[str, Any], language_source: Path, storage: Path, context: Context
+) -> None:
+    plain = Pipeline(language_source, storage, context)
+    plain.label()
+    guided = Pipeline(language_source, storage, context, objective=signal)
+    scores = [pipeline.train(name).validation_score for pipeline, name in ((plain, "plain"), (guided, "guided"))]
+    assert scores[0] != scores[1]
+    assert min(scores) > -np.log(len(micro.WORDS))
+
+
 def test_grown_data_labels_only_its_new_blocks(
     language_source: Path, storage: Path, context: Context, tmp_path: Path
 ) -> None:
@@ -196,6 +214,16 @@ def test_blocks_longer_than_the_teacher_takes_are_refused(
     dataset = micro.make_run("label", language_source, storage, labelsKey="sha256:" + "0" * 64).dataset.dump()
     with pytest.raises(InputRefused, match="sequenceLength: 65 tokens are more than the 64"):
         Pipeline(language_source, storage, context, dataset=dataset | {"sequenceLength": 65})
+
+
+def test_one_held_out_document_is_too_few_for_an_interval(
+    language_source: Path, storage: Path, context: Context, tmp_path: Path
+) -> None:
+    pq.write_table(pa.table({"text": [micro.document(500, 20)] * 2}), tmp_path / "test.parquet")
+    dataset = {"train": f"file://{language_source}/train.parquet", "test": f"file://{tmp_path}/test.parquet"}
+    with pytest.raises(InputRefused, match="has 1 different row, and 2 are the least") as caught:
+        Pipeline(language_source, storage, context, dataset=dataset)
+    assert caught.value.reason == "EmptyTestSet"
 
 
 def test_a_document_in_both_files_is_refused(

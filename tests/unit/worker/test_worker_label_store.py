@@ -76,9 +76,9 @@ def test_damaged_bytes_are_refused_with_the_way_out(store: LabelStore, tmp_path:
         store.keys()
 
 
-def test_a_store_says_of_itself_what_its_labels_are(store: LabelStore, tmp_path: Path) -> None:
+def test_a_store_says_of_itself_what_its_labels_are(store: LabelStore) -> None:
     store.describe()
-    assert LabelStore.read(open_prefix(f"file://{tmp_path}"), LABELS.key) == store
+    assert LabelSet.model_validate_json(store.prefix.read("codec.json")) == LABELS
 
 
 def test_labels_of_other_names_never_mix(store: LabelStore) -> None:

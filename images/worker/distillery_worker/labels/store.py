@@ -52,11 +52,6 @@ class Segment(Model):
     tokens: int = 0  # that an endpoint counted for these rows
 
 
-def label_prefix(storage: Prefix, labels_key: str) -> Prefix:
-    """labels/<key> below the storage prefix."""
-    return storage.child(f"labels/{labels_key.removeprefix('sha256:')}")
-
-
 @dataclass(frozen=True)
 class LabelStore:
     """A label set's rows below `labels/<key>` of a storage prefix."""
@@ -67,13 +62,7 @@ class LabelStore:
     @classmethod
     def at(cls, storage: Prefix, labels: LabelSet) -> "LabelStore":
         """The store of this label set."""
-        return cls(label_prefix(storage, labels.key), labels)
-
-    @classmethod
-    def read(cls, storage: Prefix, labels_key: str) -> "LabelStore":
-        """The store of this labels key, by what it says of itself. Raises NotFound."""
-        prefix = label_prefix(storage, labels_key)
-        return cls(prefix, LabelSet.model_validate_json(prefix.read(DESCRIPTION)))
+        return cls(storage.child(f"labels/{labels.key.removeprefix('sha256:')}"), labels)
 
     def describe(self) -> None:
         """Write what the labels are, or check that what is there says the same. Raises Conflict."""

@@ -33,6 +33,7 @@ def preflight(run: PreflightRun, context: Context) -> PreflightResult:
     teacher = panel.local
     files = load_dataset(run, panel.head, context)
     check_rows(files)
+    check_spread(files["test"], panel.head)
     panel.weights(files["test"])
     views = task.views(run.soft_labels, teacher)
     asked = panel.questions([files[field] for field in ("train", "unlabelled") if field in files], views)
@@ -46,16 +47,13 @@ def preflight(run: PreflightRun, context: Context) -> PreflightResult:
     signals_of(student, teacher, run.objective, run.training.seed)
     storage = open_prefix(run.storage)
     missing = {key: unanswered(member.store(storage), member, rows) for key, (member, rows) in asked.items()}
-    sizes = {
-        key: bytes_per_row(asked[key][0].labels.codec, [row_key for row_key, _ in first], labels)
-        for key, labels in answered.items()
-    }
+    per_row = {key: bytes_per_row(asked[key][0].labels.codec, first, labels) for key, labels in answered.items()}
     return PreflightResult(
         teacher_digest=panel.digest,
         teacher_digests=panel.folder_digests(),
         labels_key=panel.labels_key,
         labels_keys=panel.labels_keys(),
-        label_bytes=round(sum(len(rows) * sizes[key] for key, rows in missing.items() if rows)),
+        label_bytes=round(sum(len(missing[key]) * size for key, size in per_row.items())),
         student_key=student_key(run, panel.labels_key, files, student, given),
         student_model_digest=given.digest if given else None,
         rows={field: len(rows) for field, rows in files.items()},
@@ -79,9 +77,9 @@ def refuse_bias(codec: Codec, objective: Objective) -> None:
         raise InputRefused("BiasedSoftLabels", refused)
 
 
-def bytes_per_row(codec: Codec, keys: list[str], labels: list[RowLabels]) -> float:
-    """What labels of rows take in storage."""
-    return len(encode_segment(codec, keys, labels)) / len(keys)
+def bytes_per_row(codec: Codec, rows: list[tuple[str, Any]], labels: list[RowLabels]) -> float:
+    """What labels of rows, given with their keys, take in storage."""
+    return len(encode_segment(codec, [key for key, _ in rows], labels)) / len(rows)
 
 
 def load_dataset(run: PreflightRun, head: Head, context: Context) -> dict[str, Rows]:
@@ -110,6 +108,16 @@ def check_rows(files: dict[str, Rows]) -> None:
                 f"dataset.test: {len(shared)} rows, the first in row {shared[0]}, are in dataset.{field} too;"
                 " the student would be judged on rows it learned from: remove them from one of the files",
             )
+
+
+def check_spread(test: Rows, head: Head) -> None:
+    """There are as many different held-out rows as an interval takes."""
+    if (found := len(set(test.keys))) < head.fewest_items:
+        raise InputRefused(
+            "EmptyTestSet",
+            f"dataset.test: has {found} different row, and {head.fewest_items} are the least that an interval can be"
+            " taken over; add held-out rows",
+        )
 
 
 def student_key(

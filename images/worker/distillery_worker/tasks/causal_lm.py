@@ -22,6 +22,7 @@ from ..data.documents import BlockViews, blocks_of, load_documents
 from ..data.files import Rows, first_line
 from ..data.language_tokenizer import LanguageTokenizer
 from ..data.views import Views
+from ..errors import InputRefused
 from ..evaluation.language_engine import LanguageEngine
 from ..evaluation.likelihood import mean_losses
 from ..labels.codecs import HiddenCodec
@@ -68,6 +69,10 @@ class CausalLm(Task[LanguageModelTeacher]):
 
     def check_teacher(self, teacher: LanguageModelTeacher, first: Sequence[Block]) -> None:
         """Its end token, its output layer, and that it finds the first blocks likelier than chance does."""
+        if not first:
+            raise InputRefused(
+                "EmptyTrainSet", "dataset.train: no row has a token after its first, so nothing is predicted; add texts"
+            )
         check_end(teacher.model, teacher.encoder, teacher.uri)
         check_output_layer(teacher.model, first[0], f"teachers[0].model: {teacher.uri}")
         nll = check_likelihood(teacher.model, first, teacher.uri)

@@ -23,6 +23,7 @@ class Head(ABC):
 
     labels: tuple[str, ...]  # names of the outputs; empty where an output has no name
     outputs: int  # numbers that a model answers a row with
+    fewest_items = 1  # different held-out rows that the gate can judge by
 
     @abstractmethod
     def resolved(self, objective: Objective) -> Objective:

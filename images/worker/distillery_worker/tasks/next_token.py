@@ -18,6 +18,7 @@ class NextToken(Head):
 
     labels = ()
     outputs = 1
+    fewest_items = 2
 
     def __init__(self, temperature: float = 1.0) -> None:
         self.temperature = temperature  # of the soft labels

@@ -23,6 +23,7 @@ class Scoring(RowHead):
 
     labels = ()
     outputs = 1
+    fewest_items = 2
     without_gold = torch.tensor(math.nan)
 
     def gold(self, values: list[Any], field: str, column: str) -> NDArray[Any]:

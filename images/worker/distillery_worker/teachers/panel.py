@@ -167,7 +167,7 @@ def tried(task: Task[Any], member: Member, first: Sequence[tuple[str, Any]]) -> 
         answers = member.teacher.check(dict(first[:QUESTIONS]))
         return list(islice(cycle(answers), len(first)))
     assert isinstance(member.teacher, LocalTeacher)  # noqa: S101 - there is no other
-    keys, rows = zip(*first, strict=True)
+    keys, rows = [key for key, _ in first], [row for _, row in first]
     task.check_teacher(member.teacher, rows)
     return member.teacher.labels(member.labels.codec, keys, rows, lambda _: None)
 
