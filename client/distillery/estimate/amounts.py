@@ -71,10 +71,11 @@ def stage_work(spec: Mapping[str, Any], sizes: Sizes) -> list[Work]:
 
 
 def label_bytes(spec: Mapping[str, Any], rows: int | None, outputs: int | None) -> float | None:
-    """Bytes of dense logits before compression, at most; of a language model unknown before its texts are cut."""
+    """Bytes of the teachers' dense logits before compression, at most; of a language model unknown before cutting."""
     if spec["task"] == "causal-lm" or outputs is None:
         return None
-    return product(rows, ROW_KEY + LOGIT * outputs)
+    asked = sum(teacher["weight"] > 0 for teacher in spec["teachers"])
+    return product(rows, asked * (ROW_KEY + LOGIT * outputs))
 
 
 def product(*factors: float | None) -> float | None:

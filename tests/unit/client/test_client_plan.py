@@ -72,6 +72,12 @@ def test_dense_logits_take_four_bytes_a_label_and_a_key_a_row() -> None:
     assert label_bytes(spec(task="causal-lm"), 100, 3) is None
 
 
+def test_each_teacher_that_is_asked_has_soft_labels_of_its_own() -> None:
+    model = {"uri": "s3://bucket/teacher"}
+    teachers = [{"model": model}, {"name": "other", "model": model}, {"name": "tokenizer", "model": model, "weight": 0}]
+    assert label_bytes(spec(teachers=teachers), 100, 3) == 2 * 100 * (64 + 4 * 3)
+
+
 def test_a_parquet_file_is_known_by_its_footer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = pa.table({"text": ["x" * 100, "y" * 200] * 50, "other": range(100)})
     pq.write_table(table, tmp_path / "rows.parquet", use_dictionary=False, compression="none", row_group_size=50)

@@ -90,7 +90,7 @@ def check_finite(numbers: NDArray[np.float32], uri: str) -> None:
     """Raise InputRefused (WeightsCorrupt) where one is NaN or infinite."""
     if not np.isfinite(numbers).all():
         raise InputRefused(
-            "WeightsCorrupt", f"teachers[0].model: {uri} answers NaN or infinity for some rows; upload sound weights"
+            "WeightsCorrupt", f"teachers: {uri} answers NaN or infinity for some rows; upload sound weights"
         )
 
 
