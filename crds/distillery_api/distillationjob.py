@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from . import GROUP
+from .dataset import DATASET_RULES, Dataset
 from .digests import digest_of
 from .pods import EvaluateStage, Stage
-from .schema import URI_RULES, Digest, Model, Name, ObjectName, Uri, rules
+from .schema import Digest, Model, Name, ObjectName, Uri, rules
 from .tasks import TaskName
 
 STAGES = ("preflight", "label", "train", "compress", "evaluate")
@@ -57,47 +58,6 @@ class Student(Model):
             )
         ),
     ] = StudentConfig()
-
-
-class Columns(Model):
-    """Column names in the data files."""
-
-    text: Annotated[str, Field(min_length=1, max_length=128)] = "text"
-    label: Annotated[str, Field(min_length=1, max_length=128, description="The gold label, or the gold score.")] = (
-        "label"
-    )
-    query: (
-        Annotated[
-            str,
-            Field(min_length=1, max_length=128, description="For text-scoring: what the text is scored against."),
-        ]
-        | None
-    ) = None
-
-
-DataFile = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=1024,
-        json_schema_extra=rules(
-            *URI_RULES,
-            (
-                "self.endsWith('.parquet') || self.endsWith('.csv') || self.endsWith('.jsonl')",
-                "name a .parquet, .csv or .jsonl file",
-            ),
-        ),
-    ),
-]
-
-
-class Dataset(Model):
-    """Rows to learn from and rows to be judged on. Labels are label names of the teacher, as text."""
-
-    train: Annotated[DataFile, Field(description="Rows with text and gold label.")]
-    unlabelled: Annotated[DataFile, Field(description="Rows with text alone; the teacher labels them.")] | None = None
-    test: Annotated[DataFile, Field(description="Held-out rows with text and gold label. Never trained on.")]
-    columns: Columns = Columns()
 
 
 class SoftLabels(Model):
@@ -286,28 +246,7 @@ class DistillationJobSpec(Model):
         Field(min_length=1, max_length=1, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
     ]
     student: Student = Student()
-    dataset: Annotated[
-        Dataset,
-        Field(
-            json_schema_extra=rules(
-                (
-                    "self.test != self.train",
-                    "test must not be the train file; name a file of held-out rows: they decide the verdict",
-                    ".test",
-                ),
-                (
-                    "!has(self.unlabelled) || self.unlabelled != self.test",
-                    "unlabelled must not be the test file, or the student trains on held-out rows; name another",
-                    ".unlabelled",
-                ),
-                (
-                    "self.columns.text != self.columns.label",
-                    "columns.text and columns.label must differ; name the column with the gold labels",
-                    ".columns.label",
-                ),
-            )
-        ),
-    ]
+    dataset: Annotated[Dataset, Field(json_schema_extra=DATASET_RULES)]
     soft_labels: Annotated[
         SoftLabels,
         Field(

@@ -95,6 +95,7 @@ class Artifacts(Model):
     labels_key: Digest | None = None
     student_key: Digest | None = None
     rows: Annotated[dict[Annotated[str, Field(max_length=32)], int], Field(max_length=8)] | None = None
+    dropped_rows: Annotated[dict[Annotated[str, Field(max_length=32)], int], Field(max_length=8)] | None = None
     labelled_rows: int | None = None
     reused_rows: int | None = None
     student: Annotated[str, Field(max_length=1024)] | None = None

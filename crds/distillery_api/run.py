@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from .distillationjob import Dataset, GateSpec, ModelSource, Objective, SoftLabels, Student, Training
+from .dataset import Dataset
+from .distillationjob import GateSpec, ModelSource, Objective, SoftLabels, Student, Training
 from .schema import Digest, Model
 from .tasks import TaskName
 

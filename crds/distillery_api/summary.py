@@ -18,7 +18,8 @@ class PreflightResult(Model):
     teacher_digest: Digest
     labels_key: Digest
     student_key: Digest
-    rows: Annotated[dict[str, int], Field(max_length=8)]  # train, unlabelled, test
+    rows: Annotated[dict[str, int], Field(max_length=8)]  # train, unlabelled, test: what the filters left
+    dropped_rows: Annotated[dict[str, int], Field(max_length=8)] = {}  # by filter
     missing_rows: Annotated[int, Field(ge=0)]  # distinct rows of train and unlabelled without soft labels
 
 
@@ -36,6 +37,7 @@ class TrainResult(Model):
     student: str
     parameters: int
     steps: int
+    dropped_rows: Annotated[dict[str, int], Field(max_length=8)] = {}  # by filter, those of preflight included
     validation_score: float
     control_validation_score: float | None = None
     resumed_from_step: int = 0

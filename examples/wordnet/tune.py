@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 import yaml
-from distillery_api.distillationjob import Columns, Control, Dataset, DistillationJobSpec, ModelSource, Objective
+from distillery_api.dataset import Columns, Dataset
+from distillery_api.distillationjob import Control, DistillationJobSpec, ModelSource, Objective
 from distillery_api.run import JobRef, LabelRun, PreflightRun, TrainRun
 from distillery_storage import Prefix, open_prefix
 from distillery_worker.artifacts.records import ModelRecord, TrainRecord, fetch_model, read_record, student_prefix

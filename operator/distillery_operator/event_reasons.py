@@ -3,7 +3,8 @@
 STEPS = frozenset({"LabelSkipped", "StageRepeated", "StageRetried", "Resumed", "Passed"})
 WRONG_INPUTS = frozenset(
     {
-        "MissingColumn", "InvalidScore", "UnknownLabel", "EmptyText", "EmptyTestSet", "EmptyTrainSet", "TestInTraining",
+        "MissingColumn", "InvalidScore", "UnknownLabel", "EmptyText", "EmptyGroup", "EmptyTestSet", "EmptyTrainSet",
+        "TestInTraining",
         "DataUnreadable", "SourceNotFound", "AccessDenied", "StorageRefused", "DigestMismatch", "UnsafeFormat",
         "ModelUnsupported", "WeightsCorrupt", "LabelsMissing", "ArtifactMismatch", "ExportMismatch", "GateInput",
         "InvalidSpec", "ChildRefused", "NameTaken",

@@ -16,7 +16,7 @@ def keep(state: Pass, stage: str, summaries: list[Summary], attempt: Attempt) ->
         found = first.preflight
         update = {
             "teacher_digest": found.teacher_digest, "labels_key": found.labels_key, "student_key": found.student_key,
-            "rows": {**found.rows, "missing": found.missing_rows},
+            "rows": {**found.rows, "missing": found.missing_rows}, "dropped_rows": found.dropped_rows or None,
         }  # fmt: skip
     elif first.label:
         shards = [summary.label for summary in summaries if summary.label]
@@ -25,7 +25,7 @@ def keep(state: Pass, stage: str, summaries: list[Summary], attempt: Attempt) ->
             "reused_rows": sum(shard.reused_rows for shard in shards),
         }
     elif first.train:
-        update = {"student": first.train.student}
+        update = {"student": first.train.student, "dropped_rows": first.train.dropped_rows or None}
     elif first.compress:
         made = first.compress
         update = {

@@ -12,7 +12,7 @@ from distillery_operator.names import BATCH_JOB, JOB
 from distillery_operator.settings import Settings
 from distillery_operator.views import offers_to
 from job_world import JobWorld
-from stage_results import DIGESTS, criterion, preflight
+from stage_results import DIGESTS, RESULTS, criterion, preflight
 
 ALL = ["small-12345678-preflight-1", "small-12345678-label-1", "small-12345678-train-1",
        "small-12345678-compress-1", "small-12345678-evaluate-1"]  # fmt: skip
@@ -124,6 +124,16 @@ def test_labelling_is_an_indexed_job_and_needs_a_result_from_every_shard():
     world.succeed(label=LabelResult(shard=0, labelled_rows=40, reused_rows=1))
     assert world.status["artifacts"]["labelledRows"] == 120
     assert world.status["artifacts"]["reusedRows"] == 3
+
+
+def test_the_status_counts_what_the_filters_dropped_until_train_adds_its_own():
+    world = JobWorld()
+    world.settle()
+    world.succeed(preflight=preflight().model_copy(update={"dropped_rows": {"length": 3}}))
+    assert world.status["artifacts"]["droppedRows"] == {"length": 3}
+    world.succeed()
+    world.succeed(train=RESULTS["train"].model_copy(update={"dropped_rows": {"length": 3, "teacherMistakes": 2}}))
+    assert world.status["artifacts"]["droppedRows"] == {"length": 3, "teacherMistakes": 2}
 
 
 @pytest.mark.parametrize(

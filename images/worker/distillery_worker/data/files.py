@@ -2,11 +2,12 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from distillery_storage import download_uri
@@ -23,9 +24,20 @@ class Rows:
     gold: NDArray[Any] | None
     digest: str
     keys: list[str]  # one per row; equal inputs have equal keys
+    groups: list[str] | None = None  # one per row, where dataset.columns.group is set
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    def take(self, indices: Sequence[int]) -> "Rows":
+        """The rows at these indices; the digest stays that of the file."""
+        return replace(
+            self,
+            inputs=[self.inputs[index] for index in indices],
+            gold=None if self.gold is None else self.gold[np.array(indices, dtype=np.int64)],
+            keys=[self.keys[index] for index in indices],
+            groups=self.groups and [self.groups[index] for index in indices],
+        )
 
 
 ReadGold = Callable[[list[Any], str, str], NDArray[Any]]  # values, field, column
@@ -82,6 +94,16 @@ def read_jsonl(path: Path, wanted: list[str]) -> dict[str, list[Any]]:
         raise ValueError("a line is not a JSON object")
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: [row.get(name) for row in rows] for name in names}
+
+
+def row_groups(values: list[Any], field: str, column: str) -> list[str]:
+    """Group names; numbers are read as text. Raises InputRefused (EmptyGroup) naming the first row without one."""
+    for number, value in enumerate(values, 1):
+        if value is None or value == "":
+            raise InputRefused(
+                "EmptyGroup", f"dataset.{field}: row {number} has no group in column '{column}'; fill it, say by its id"
+            )
+    return [str(value) for value in values]
 
 
 def listed(names: Iterable[str], most: int = 30) -> str:

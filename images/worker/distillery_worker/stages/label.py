@@ -13,6 +13,7 @@ from ..errors import InputRefused
 from ..labels.store import LabelStore
 from ..tasks.registry import TASKS
 from ..teachers.teacher import Teacher
+from .dataset import rows_to_learn
 
 SEGMENT_ROWS = 2048  # work that a kill can cost
 
@@ -40,13 +41,9 @@ def label(run: LabelRun, context: Context) -> LabelResult:
 
 
 def shard_rows(run: LabelRun, context: Context) -> dict[str, Any]:
-    """Distinct rows of train and unlabelled that belong to this shard, by row key."""
-    task, columns, folder = TASKS[run.task], run.dataset.columns, context.folder("data")
-    files = [("train", run.dataset.train)]
-    if run.dataset.unlabelled:
-        files.append(("unlabelled", run.dataset.unlabelled))
-    loaded = [task.load_rows(uri, field, columns, None, folder) for field, uri in files]
-    keyed = {key: row for rows in loaded for key, row in zip(rows.keys, rows.inputs, strict=True)}
+    """Distinct rows to learn from that belong to this shard, by row key."""
+    files = rows_to_learn(run, None, context).learned()
+    keyed = {key: row for rows in files for key, row in zip(rows.keys, rows.inputs, strict=True)}
     return {key: row for key, row in keyed.items() if shard_of(key, run.soft_labels.shards) == context.shard}
 
 

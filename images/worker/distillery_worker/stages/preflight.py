@@ -9,58 +9,69 @@ from distillery_storage import open_prefix
 
 from ..context import Context
 from ..data.files import Rows
+from ..data.filters import LEARNED, curate
 from ..errors import InputRefused
 from ..labels.store import LabelStore
 from ..tasks.head import Head
 from ..tasks.registry import TASKS
+from ..training.examples import validation_of
+from .dataset import load_files
 
 
 def preflight(run: PreflightRun, context: Context) -> PreflightResult:
     """Raises InputRefused with the first thing that is wrong."""
     task = TASKS[run.task]
     teacher = task.fetch_teacher(run.teacher, context.folder("teacher"))
-    files = load_dataset(run, teacher.head, context)
+    curated = curate(load_files(run, teacher.head, (*LEARNED, "test"), context), run.dataset.wanted_filters)
+    files = curated.files
     check_rows(files)
+    check_left(files["train"], teacher.head, curated.dropped, run.training.seed)
     task.check_teacher(teacher, files["train"].inputs[0])
     task.check_student(run.student, teacher)
     labels_key = teacher.codec(run.soft_labels.kind).key
-    wanted = {key for field in ("train", "unlabelled") if field in files for key in files[field].keys}
+    wanted = {key for rows in curated.learned() for key in rows.keys}
     missing = wanted - LabelStore.at(open_prefix(run.storage), labels_key).keys()
     return PreflightResult(
         teacher_digest=teacher.digest,
         labels_key=labels_key,
         student_key=student_key(run, teacher.head, labels_key, files),
         rows={field: len(rows) for field, rows in files.items()},
+        dropped_rows=curated.dropped,
         missing_rows=len(missing),
     )
-
-
-def load_dataset(run: PreflightRun, head: Head, context: Context) -> dict[str, Rows]:
-    """The files of the dataset, by field name."""
-    task, columns, folder = TASKS[run.task], run.dataset.columns, context.folder("data")
-    files = {"train": task.load_rows(run.dataset.train, "train", columns, head, folder)}
-    if run.dataset.unlabelled:
-        files["unlabelled"] = task.load_rows(run.dataset.unlabelled, "unlabelled", columns, None, folder)
-    files["test"] = task.load_rows(run.dataset.test, "test", columns, head, folder)
-    return files
 
 
 def check_rows(files: dict[str, Rows]) -> None:
     """There are rows, and none that decides the verdict is trained on."""
     if not files["test"].inputs:
         raise InputRefused("EmptyTestSet", "dataset.test: has no rows; add held-out rows, thousands if you can")
-    if len(set(files["train"].keys)) < 2:
-        raise InputRefused("EmptyTrainSet", "dataset.train: has fewer than two different rows; add labelled rows")
-    held_out = files["test"].keys
-    for field in ("train", "unlabelled"):
-        seen = set(files[field].keys) if field in files else set()
-        shared = [number for number, key in enumerate(held_out, 1) if key in seen]
-        if shared:
-            raise InputRefused(
-                "TestInTraining",
-                f"dataset.test: {len(shared)} rows, the first in row {shared[0]}, are in dataset.{field} too;"
-                " the student would be judged on rows it learned from: remove them from one of the files",
-            )
+    for field in LEARNED:
+        if field in files:
+            refuse_shared(field, "rows", files["test"].keys, files[field].keys)
+            refuse_shared(field, "rows by their group", files["test"].groups or [], files[field].groups or [])
+
+
+def refuse_shared(field: str, what: str, held_out: list[str], learned: list[str]) -> None:
+    """Raise InputRefused (TestInTraining) when a test row's name is among those of the rows to learn from."""
+    seen = set(learned)
+    shared = [number for number, name in enumerate(held_out, 1) if name in seen]
+    if shared:
+        raise InputRefused(
+            "TestInTraining",
+            f"dataset.test: {len(shared)} {what}, the first in row {shared[0]}, are in dataset.{field} too;"
+            " the student would be judged on what it learned from: remove them from one of the files,"
+            " or set dataset.filters.contamination",
+        )
+
+
+def check_left(train: Rows, head: Head, dropped: dict[str, int], seed: int) -> None:
+    """Some labelled rows are left to learn from, and others to validate on. Raises InputRefused (EmptyTrainSet)."""
+    if len(set(train.keys)) < 2:
+        lost = "".join(f", {count} dropped by dataset.filters.{name}" for name, count in dropped.items() if count)
+        raise InputRefused(
+            "EmptyTrainSet", f"dataset.train: has fewer than two different rows{lost}; add labelled rows"
+        )
+    validation_of(train, head, seed)
 
 
 def student_key(run: PreflightRun, head: Head, labels_key: str, files: dict[str, Rows]) -> str:
@@ -74,6 +85,8 @@ def student_key(run: PreflightRun, head: Head, labels_key: str, files: dict[str,
             "train": files["train"].digest,
             "unlabelled": files["unlabelled"].digest if "unlabelled" in files else None,
             "columns": run.dataset.columns.dump(),
+            "filters": run.dataset.wanted_filters.dump(),
+            "apartFrom": files["test"].digest if run.dataset.wanted_filters.contamination else None,
             "student": run.student.dump(),
             "architecture": TASKS[run.task].architecture(run.student),
             "objective": head.resolved(run.objective).dump(),

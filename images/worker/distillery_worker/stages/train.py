@@ -2,7 +2,7 @@
 
 import shutil
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from distillery_api.distillationjob import Objective
@@ -22,6 +22,7 @@ from ..training.checkpoints import Checkpoints
 from ..training.examples import Split, collect
 from ..training.fitting import Fit, Schedule
 from ..training.learner import Learner
+from .dataset import rows_to_learn
 
 CONTROL_OBJECTIVE = Objective(alpha=0.0)
 
@@ -60,6 +61,7 @@ def train(run: TrainRun, context: Context) -> TrainResult:
         student=folder,
         parameters=record.student.parameters,
         steps=record.student.steps,
+        dropped_rows=record.dropped_rows,
         validation_score=record.student.validation_score,
         control_validation_score=record.control.validation_score if record.control else None,
         resumed_from_step=record.resumed_from_step,
@@ -91,6 +93,7 @@ def train_both(run: TrainRun, context: Context, student: Prefix) -> TrainRecord:
             labels=list(teacher.head.labels),
             preprocessing=task.preprocessing(teacher, run.dataset.columns),
             validation_rows=len(split.validation),
+            dropped_rows=split.dropped,
             resumed_from_step=began,
             student=learned,
             control=control,
@@ -100,14 +103,13 @@ def train_both(run: TrainRun, context: Context, student: Prefix) -> TrainRecord:
 
 def load_split(training: Training) -> Split:
     """The rows with their soft labels."""
-    run, task, teacher = training.run, training.task, training.teacher
-    columns, folder = run.dataset.columns, training.context.folder("data")
-    gold = task.load_rows(run.dataset.train, "train", columns, teacher.head, folder)
-    unlabelled = None
-    if run.dataset.unlabelled:
-        unlabelled = task.load_rows(run.dataset.unlabelled, "unlabelled", columns, None, folder)
+    run, teacher = training.run, training.teacher
+    curated = rows_to_learn(run, teacher.head, training.context)
+    train, unlabelled = curated.files["train"], curated.files.get("unlabelled")
     store = LabelStore.at(open_prefix(run.storage), run.labels_key)
-    return collect(gold, unlabelled, teacher.encoder, teacher.head, store, run.training.seed)
+    filters, seed = run.dataset.wanted_filters, run.training.seed
+    split = collect(train, unlabelled, teacher.encoder, teacher.head, store, seed, filters)
+    return replace(split, dropped=curated.dropped | split.dropped)
 
 
 def fit(training: Training, name: str, split: Split, schedule: Schedule, target: Objective) -> tuple[ModelRecord, int]:

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from distillery_api.artifact import ArtifactManifest, Preprocessing
-from distillery_api.distillationjob import Columns, ModelSource, Student
+from distillery_api.dataset import Columns
+from distillery_api.distillationjob import ModelSource, Student
 from distillery_engine import Text, TextModel, TextTokenizer
 from transformers import PreTrainedModel
 
