@@ -117,7 +117,7 @@ def test_a_group_of_train_that_is_a_group_of_test_is_refused_or_removed(
     assert check_authors(authors, storage, context).rows["train"] == 40
     groups = [f"test {number % 10}" if number < 8 else f"own {number % 4}" for number in range(40)]
     write_groups(authors / "train.parquet", micro.sentences()[:40], groups)
-    with pytest.raises(InputRefused, match="160 rows by their group, the first in row 1,.*dataset.train") as caught:
+    with pytest.raises(InputRefused, match=r"160 rows by their group, the first in row 1,.*dataset\.train") as caught:
         check_authors(authors, storage, context)
     assert caught.value.reason == "TestInTraining"
     assert check_authors(authors, storage, context, filters={"contamination": {}}).dropped_rows["contamination"] >= 8

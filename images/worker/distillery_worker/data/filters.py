@@ -1,7 +1,7 @@
 """Rows that are not learned from, and how many for what reason: dataset.filters, as far as they need no teacher."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,7 +11,8 @@ from ..errors import InputRefused
 from .contamination import HeldOut
 from .files import Rows
 from .language import in_another_language
-from .near_duplicates import NearDuplicates
+from .near_duplicates import first_of_like
+from .sifting import Step, sift
 
 LEARNED = ("train", "unlabelled")
 
@@ -24,9 +25,6 @@ class Row(NamedTuple):
     key: str
     text: str
     group: str | None
-
-
-Keeps = Callable[[Row], bool]
 
 
 @dataclass(frozen=True)
@@ -46,12 +44,7 @@ def curate(files: dict[str, Rows], filters: Filters) -> Curated:
 
     `test` is needed by contamination alone, and is left as it is. Raises InputRefused (TestInTraining).
     """
-    left, dropped = list(learned_rows(files)), dict[str, int]()
-    for name, prepare in row_filters(filters, files.get("test")):
-        keeps = prepare(left)
-        kept = [row for row in left if keeps(row)]
-        dropped[name] = len(left) - len(kept)
-        left = kept
+    left, dropped = sift(list(learned_rows(files)), row_filters(filters, files.get("test")))
     if filters.contamination and filters.contamination.on_found == "Refuse":
         refuse_contamination(dropped["contamination"])
     indices = {field: [row.number for row in left if row.field == field] for field in LEARNED if field in files}
@@ -67,56 +60,37 @@ def learned_rows(files: dict[str, Rows]) -> Iterator[Row]:
             yield from map(Row, itertools.repeat(field), range(len(rows)), rows.keys, rows.inputs, groups)
 
 
-def row_filters(filters: Filters, test: Rows | None) -> Iterator[tuple[str, Callable[[list[Row]], Keeps]]]:
-    """Name of each wanted filter, and what makes it from the rows that it is given."""
+def row_filters(filters: Filters, test: Rows | None) -> Iterator[Step[Row]]:
+    """The wanted filters, in their order."""
     if (length := filters.length) is not None:
-        yield "length", lambda _: within(length)
+        yield "length", lambda rows: within(rows, length)
     if (language := filters.language) is not None:
-        yield "language", lambda _: lambda row: not in_another_language(row.text, language.keep)
+        yield "language", lambda rows: [not in_another_language(row.text, language.keep) for row in rows]
     if filters.contamination is not None and test is not None:
-        yield "contamination", lambda rows: apart_from(test, rows)
+        yield "contamination", lambda rows: apart_from(rows, test)
     if filters.dedupe is not None:
-        yield "duplicates", lambda _: first_of_equals()
+        yield "duplicates", first_of_equals
         if (near := filters.dedupe.near) is not None:
-            yield "nearDuplicates", lambda _: first_of_nearly_equals(near.threshold)
+            yield "nearDuplicates", lambda rows: first_of_like([row.text for row in rows], near.threshold)
 
 
-def within(length: Length) -> Keeps:
-    """Whether a row's text has as many characters as wanted."""
+def within(rows: Sequence[Row], length: Length) -> list[bool]:
+    """Which texts have as many characters as wanted."""
     low, high = length.min_characters or 0, length.max_characters or float("inf")
-    return lambda row: low <= len(row.text) <= high
+    return [low <= len(row.text) <= high for row in rows]
 
 
-def apart_from(test: Rows, rows: list[Row]) -> Keeps:
-    """Whether a row is none of the test rows, nor of their groups."""
+def apart_from(rows: Sequence[Row], test: Rows) -> list[bool]:
+    """Which rows are none of the test rows, nor of their groups."""
     held_out = HeldOut(test.inputs, (row.text for row in rows))
     groups = set(test.groups or ())
-    return lambda row: row.group not in groups and not held_out.has(row.text)
+    return [row.group not in groups and not held_out.has(row.text) for row in rows]
 
 
-def first_of_equals() -> Keeps:
-    """Whether no row with this key came before."""
-    seen = set[str]()
-
-    def keeps(row: Row) -> bool:
-        new = row.key not in seen
-        seen.add(row.key)
-        return new
-
-    return keeps
-
-
-def first_of_nearly_equals(threshold: float) -> Keeps:
-    """Whether no row that was kept before is nearly equal."""
-    kept = NearDuplicates(threshold)
-
-    def keeps(row: Row) -> bool:
-        new = not kept.has_like(row.text)
-        if new:
-            kept.add(row.text)
-        return new
-
-    return keeps
+def first_of_equals(rows: Sequence[Row]) -> list[bool]:
+    """Which rows have a key that no row before them has."""
+    first = dict[str, Row]()
+    return [first.setdefault(row.key, row) is row for row in rows]
 
 
 def refuse_contamination(count: int) -> None:

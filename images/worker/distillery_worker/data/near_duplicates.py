@@ -1,5 +1,7 @@
 """Nearly equal texts, by MinHash and locality-sensitive hashing (Leskovec et al., Mining of Massive Datasets, 3.4)."""
 
+from collections.abc import Iterable
+
 from datasketch import MinHash, MinHashLSH
 
 from .shingles import jaccard, shingles
@@ -32,6 +34,19 @@ class NearDuplicates:
         signature = self._blank.copy()
         signature.update_batch([element.encode() for element in elements])
         return signature
+
+
+def first_of_like(texts: Iterable[str], threshold: float, known: Iterable[str] = ()) -> list[bool]:
+    """Which texts are not nearly equal to one of `known`, nor to one before them that is kept."""
+    kept = NearDuplicates(threshold)
+    for text in known:
+        kept.add(text)
+    new = []
+    for text in texts:
+        new.append(not kept.has_like(text))
+        if new[-1]:
+            kept.add(text)
+    return new
 
 
 def bands(threshold: float) -> tuple[int, int]:

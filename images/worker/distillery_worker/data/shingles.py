@@ -19,10 +19,15 @@ def shingles(text: str) -> frozenset[str]:
     return frozenset(normal[start : start + SHINGLE] for start in range(max(1, len(normal) - SHINGLE + 1)))
 
 
+def words(text: str) -> list[str]:
+    """The words of the normal form, without punctuation."""
+    return WORD.findall(normal_form(text))
+
+
 def ngrams(text: str) -> frozenset[str]:
     """Runs of NGRAM words without punctuation; all words where there are fewer, and none where there are no words."""
-    words = WORD.findall(normal_form(text))
-    runs = (words[start : start + NGRAM] for start in range(max(1, len(words) - NGRAM + 1)))
+    found = words(text)
+    runs = (found[start : start + NGRAM] for start in range(max(1, len(found) - NGRAM + 1)))
     return frozenset(" ".join(run) for run in runs if run)
 
 
