@@ -98,3 +98,7 @@ class Filters(Model):
         ]
         | None
     ) = None
+
+    def without_teacher(self) -> "Filters":
+        """The filters that need the rows alone."""
+        return self.model_copy(update={"teacher_confidence": None, "teacher_mistakes": None})

@@ -1,5 +1,6 @@
 """Filters and groups in the stages: they all see the same rows, and the student is keyed by what it depends on."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -59,6 +60,36 @@ def test_every_stage_sees_the_rows_that_the_filters_keep(copy: Path, storage: Pa
     by_teacher = trained.dropped_rows["teacherConfidence"] + trained.dropped_rows["teacherMistakes"]
     assert trained.dropped_rows["teacherMistakes"] > 0
     assert record.student.rows + record.validation_rows + by_teacher == left
+
+
+def test_later_stages_take_the_rows_that_the_first_one_stored(
+    source: Path, storage: Path, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields = {"dataset": dataset(source, filters={"dedupe": {}})}
+    found = preflight(micro.make_run("preflight", source, storage, **fields), context)
+    (stored,) = (storage / "selections").iterdir()
+    monkeypatch.setattr("distillery_worker.stages.dataset.select_rows", None)
+    assert preflight(micro.make_run("preflight", source, storage, **fields), context) == found
+    selection = json.loads(stored.read_text())
+    stored.write_text(json.dumps(selection | {"rows": {"train": [0, 1, 2], "unlabelled": [5]}}))
+    labelled = label(micro.make_run("label", source, storage, labelsKey=found.labels_key, **fields), context)
+    assert labelled.labelled_rows == 4
+
+
+def test_other_filters_or_files_are_another_selection(copy: Path, storage: Path, context: Context) -> None:
+    def select(**filters: object) -> int:
+        preflight(micro.make_run("preflight", copy, storage, dataset=dataset(copy, filters=filters)), context)
+        return len(list((storage / "selections").iterdir()))
+
+    micro.write_rows(copy / "train.parquet", micro.sentences()[:40])
+    assert select(dedupe={}) == 1
+    assert select(dedupe={}, teacherMistakes="Drop") == 1
+    assert select(dedupe={"near": {}}) == 2
+    micro.write_rows(copy / "test.parquet", micro.sentences()[150:340])
+    assert select(dedupe={}) == 2
+    assert select(contamination={}) == 3
+    micro.write_rows(copy / "train.parquet", micro.sentences()[:39])
+    assert select(dedupe={}) == 4
 
 
 @pytest.mark.parametrize(

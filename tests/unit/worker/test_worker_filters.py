@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from distillery_api.filters import Filters, LanguageCode
 from distillery_worker.data.files import Rows
-from distillery_worker.data.filters import Curated, curate
+from distillery_worker.data.filters import Curated, select_rows
 from distillery_worker.data.language import identifier
 from distillery_worker.data.teacher_filters import keep_by_teacher
 from distillery_worker.data.text import row_key
@@ -26,7 +26,7 @@ def curated(filters: dict[str, Any], train: list[str], unlabelled: list[str] | N
     files = {"train": rows(train), "test": rows([TEST])}
     if unlabelled:
         files["unlabelled"] = Rows(unlabelled, None, "d", [row_key(text) for text in unlabelled])
-    return curate(files, Filters.model_validate(filters))
+    return select_rows(files, Filters.model_validate(filters)).of(files)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_contamination_can_be_refused_with_its_count() -> None:
 
 def test_rows_of_a_test_row_s_group_are_contaminated() -> None:
     files = {"train": rows(["a", "b"], ["x", "y"]), "test": rows([TEST], ["y"])}
-    assert curate(files, Filters.model_validate({"contamination": {}})).files["train"].inputs == ["a"]
+    assert select_rows(files, Filters.model_validate({"contamination": {}})).rows["train"] == [0]
 
 
 def test_the_languages_of_the_api_are_those_of_the_model() -> None:

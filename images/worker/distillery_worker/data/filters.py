@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from distillery_api.filters import Filters, Length
+from distillery_api.schema import Model
 
 from ..errors import InputRefused
 from .contamination import HeldOut
@@ -39,16 +40,27 @@ class Curated:
         return [self.files[field] for field in LEARNED if field in self.files]
 
 
-def curate(files: dict[str, Rows], filters: Filters) -> Curated:
-    """Apply the filters to train and unlabelled, one after the other; the same files give the same rows everywhere.
+class Selection(Model):
+    """Which rows the filters keep, by their number in each file to learn from, and how many each filter dropped."""
 
-    `test` is needed by contamination alone, and is left as it is. Raises InputRefused (TestInTraining).
+    rows: dict[str, list[int]]
+    dropped: dict[str, int]
+
+    def of(self, files: dict[str, Rows]) -> Curated:
+        """The selected rows, and the other files as they are."""
+        return Curated(files | {field: files[field].take(rows) for field, rows in self.rows.items()}, self.dropped)
+
+
+def select_rows(files: dict[str, Rows], filters: Filters) -> Selection:
+    """Apply the filters to train and unlabelled, one after the other.
+
+    `test` is needed by contamination alone. Raises InputRefused (TestInTraining).
     """
     left, dropped = sift(list(learned_rows(files)), row_filters(filters, files.get("test")))
     if filters.contamination and filters.contamination.on_found == "Refuse":
         refuse_contamination(dropped["contamination"])
-    indices = {field: [row.number for row in left if row.field == field] for field in LEARNED if field in files}
-    return Curated(files | {field: files[field].take(rows) for field, rows in indices.items()}, dropped)
+    rows = {field: [row.number for row in left if row.field == field] for field in LEARNED if field in files}
+    return Selection(rows=rows, dropped=dropped)
 
 
 def learned_rows(files: dict[str, Rows]) -> Iterator[Row]:

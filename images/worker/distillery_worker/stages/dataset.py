@@ -1,10 +1,13 @@
 """The rows of a job, as preflight, label and train all see them."""
 
+from distillery_api.dataset import Dataset
+from distillery_api.digests import canonical, digest_of
 from distillery_api.run import StageRun
+from distillery_storage import NotFound, Prefix, open_prefix
 
 from ..context import Context
 from ..data.files import Rows
-from ..data.filters import LEARNED, Curated, curate
+from ..data.filters import LEARNED, Curated, Selection, select_rows
 from ..tasks.head import Head
 from ..tasks.registry import TASKS
 
@@ -12,7 +15,7 @@ from ..tasks.registry import TASKS
 def rows_to_learn(run: StageRun, head: Head | None, context: Context) -> Curated:
     """Rows of train and unlabelled that the filters keep. Raises InputRefused and storage errors."""
     needed = (*LEARNED, "test") if run.dataset.wanted_filters.contamination else LEARNED
-    return curate(load_files(run, head, needed, context), run.dataset.wanted_filters)
+    return curate(run, load_files(run, head, needed, context))
 
 
 def load_files(run: StageRun, head: Head | None, fields: tuple[str, ...], context: Context) -> dict[str, Rows]:
@@ -23,3 +26,36 @@ def load_files(run: StageRun, head: Head | None, fields: tuple[str, ...], contex
             gold = None if field == "unlabelled" else head
             files[field] = task.load_rows(uri, field, run.dataset.columns, gold, folder)
     return files
+
+
+def curate(run: StageRun, files: dict[str, Rows]) -> Curated:
+    """The files without the rows that the filters drop.
+
+    The first stage to ask stores which rows those are, so that no GPU waits while they are found again, and a stage
+    with another image, whose libraries may be of other versions, sees the same rows.
+    """
+    filters = run.dataset.wanted_filters.without_teacher()
+    if not filters.dump():
+        return Curated(files, {})
+    selections = open_prefix(run.storage).child("selections")
+    name = selection_name(run.dataset, files)
+    try:
+        found = selections.read(name)
+    except NotFound:
+        found = stored(selections, name, select_rows(files, filters))
+    return Selection.model_validate_json(found).of(files)
+
+
+def selection_name(dataset: Dataset, files: dict[str, Rows]) -> str:
+    """File of a selection, by everything that it depends on."""
+    filters = dataset.wanted_filters.without_teacher()
+    read = (*LEARNED, "test") if filters.contamination else LEARNED
+    digests = {field: files[field].digest for field in read if field in files}
+    key = digest_of({"filters": filters.dump(), "columns": dataset.columns.dump(), "files": digests})
+    return f"{key.removeprefix('sha256:')}.json"
+
+
+def stored(selections: Prefix, name: str, selection: Selection) -> bytes:
+    """Store a selection; where another pod was faster, its bytes are the answer."""
+    selections.create(name, canonical(selection.dump()))
+    return selections.read(name)

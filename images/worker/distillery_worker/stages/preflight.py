@@ -9,20 +9,20 @@ from distillery_storage import open_prefix
 
 from ..context import Context
 from ..data.files import Rows
-from ..data.filters import LEARNED, curate
+from ..data.filters import LEARNED
 from ..errors import InputRefused
 from ..labels.store import LabelStore
 from ..tasks.head import Head
 from ..tasks.registry import TASKS
 from ..training.examples import validation_of
-from .dataset import load_files
+from .dataset import curate, load_files
 
 
 def preflight(run: PreflightRun, context: Context) -> PreflightResult:
     """Raises InputRefused with the first thing that is wrong."""
     task = TASKS[run.task]
     teacher = task.fetch_teacher(run.teacher, context.folder("teacher"))
-    curated = curate(load_files(run, teacher.head, (*LEARNED, "test"), context), run.dataset.wanted_filters)
+    curated = curate(run, load_files(run, teacher.head, (*LEARNED, "test"), context))
     files = curated.files
     check_rows(files)
     check_left(files["train"], teacher.head, curated.dropped, run.training.seed)
