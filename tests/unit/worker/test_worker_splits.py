@@ -5,7 +5,7 @@ import pytest
 from distillery_worker.data.splits import validation_rows
 from distillery_worker.data.text import row_key
 from distillery_worker.errors import InputRefused
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
@@ -41,6 +41,7 @@ def test_many_labels_of_few_rows_still_give_a_tenth_together() -> None:
     assert held.sum() == 40
 
 
+@settings(deadline=None)
 @given(
     groups=st.lists(st.integers(0, 12), min_size=2, max_size=60).filter(lambda groups: len(set(groups)) > 1),
     seed=st.integers(0, 9),

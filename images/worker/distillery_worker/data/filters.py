@@ -56,7 +56,7 @@ def select_rows(files: dict[str, Rows], filters: Filters) -> Selection:
 
     `test` is needed by contamination alone. Raises InputRefused (TestInTraining).
     """
-    left, dropped = sift(list(learned_rows(files)), row_filters(filters, files.get("test")))
+    left, dropped = sift(list(learned_rows(files)), row_filters(filters, files))
     if filters.contamination and filters.contamination.on_found == "Refuse":
         refuse_contamination(dropped["contamination"])
     rows = {field: [row.number for row in left if row.field == field] for field in LEARNED if field in files}
@@ -72,14 +72,14 @@ def learned_rows(files: dict[str, Rows]) -> Iterator[Row]:
             yield from map(Row, itertools.repeat(field), range(len(rows)), rows.keys, rows.inputs, groups)
 
 
-def row_filters(filters: Filters, test: Rows | None) -> Iterator[Step[Row]]:
+def row_filters(filters: Filters, files: dict[str, Rows]) -> Iterator[Step[Row]]:
     """The wanted filters, in their order."""
     if (length := filters.length) is not None:
         yield "length", lambda rows: within(rows, length)
     if (language := filters.language) is not None:
         yield "language", lambda rows: [not in_another_language(row.text, language.keep) for row in rows]
-    if filters.contamination is not None and test is not None:
-        yield "contamination", lambda rows: apart_from(rows, test)
+    if filters.contamination is not None:
+        yield "contamination", lambda rows: apart_from(rows, files["test"])
     if filters.dedupe is not None:
         yield "duplicates", first_of_equals
         if (near := filters.dedupe.near) is not None:
