@@ -207,6 +207,12 @@ TASK_RULES = rules(
         "objective.temperature: scores have no temperature; remove it",
         ".objective.temperature",
     ),
+    (
+        "self.task == 'text-classification' || !has(self.dataset.filters)"
+        " || !(has(self.dataset.filters.teacherConfidence) || has(self.dataset.filters.teacherMistakes))",
+        "filters.teacherConfidence and filters.teacherMistakes need label probabilities: remove them for this task",
+        ".dataset.filters",
+    ),
 )
 
 

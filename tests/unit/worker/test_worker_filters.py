@@ -77,6 +77,12 @@ def test_a_filter_drops_its_rows_and_counts_them(
     assert found.dropped == dropped
 
 
+def test_query_and_text_are_read_as_one_text() -> None:
+    pairs = [("a question", LONG), ("A question", LONG), ("something else entirely, asked at length", LONG)]
+    files = {"train": Rows(pairs, np.arange(3), "d", [row_key(pair) for pair in pairs])}
+    assert select_rows(files, Filters.model_validate({"dedupe": {"near": {}}})).rows["train"] == [0, 2]
+
+
 def test_what_belongs_to_a_row_stays_with_it() -> None:
     found = curated({"dedupe": {}}, ["a", "a", "b"]).files["train"]
     assert found.gold is not None

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from distillery_api.distillationjob import Columns, Objective
+from distillery_api.dataset import Columns
+from distillery_api.distillationjob import Objective
 from distillery_engine import TextModel
 from distillery_storage import fetch_artifact
 from distillery_worker.context import Context
@@ -123,6 +124,14 @@ def test_each_term_of_the_loss_is_the_mean_over_its_own_rows() -> None:
     expected = 0.7 * (1 + 4) / 2 + 0.3 * 4
     assert HEAD.loss(student, teacher, gold, Objective(alpha=0.7)).item() == pytest.approx(expected)
     assert HEAD.loss(student, teacher, torch.full((2,), math.nan), Objective(alpha=0.0)).item() == 0
+
+
+def test_validation_rows_are_spread_over_the_scores() -> None:
+    gold = np.random.default_rng(0).exponential(size=200).astype(np.float32)
+    strata = HEAD.strata(gold)
+    assert np.bincount(strata).tolist() == [20] * 10
+    assert max(gold[strata == 0]) < min(gold[strata == 9])
+    assert len(set(HEAD.strata(np.zeros(5)).tolist())) == 1
 
 
 def test_the_best_score_has_the_smallest_error() -> None:

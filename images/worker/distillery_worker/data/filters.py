@@ -14,6 +14,7 @@ from .files import Rows
 from .language import in_another_language
 from .near_duplicates import first_of_like
 from .sifting import Step, sift
+from .text import whole_text
 
 LEARNED = ("train", "unlabelled")
 
@@ -69,7 +70,8 @@ def learned_rows(files: dict[str, Rows]) -> Iterator[Row]:
         if field in files:
             rows = files[field]
             groups = rows.groups or itertools.repeat(None, len(rows))
-            yield from map(Row, itertools.repeat(field), range(len(rows)), rows.keys, rows.inputs, groups)
+            texts = map(whole_text, rows.inputs)
+            yield from map(Row, itertools.repeat(field), range(len(rows)), rows.keys, texts, groups)
 
 
 def row_filters(filters: Filters, files: dict[str, Rows]) -> Iterator[Step[Row]]:
@@ -94,7 +96,7 @@ def within(rows: Sequence[Row], length: Length) -> list[bool]:
 
 def apart_from(rows: Sequence[Row], test: Rows) -> list[bool]:
     """Which rows are none of the test rows, nor of their groups."""
-    held_out = HeldOut(test.inputs, (row.text for row in rows))
+    held_out = HeldOut(map(whole_text, test.inputs), (row.text for row in rows))
     groups = set(test.groups or ())
     return [row.group not in groups and not held_out.has(row.text) for row in rows]
 

@@ -35,6 +35,11 @@ def load_texts(uri: str, field: str, columns: Columns, read_gold: ReadGold | Non
     return Rows(texts, gold, file_digest(path), [row_key(text) for text in texts], groups)
 
 
+def whole_text(text: Text) -> str:
+    """Query and text as one text: what filters read."""
+    return text if isinstance(text, str) else "\n".join(text)
+
+
 def checked_texts(values: list[Any], field: str, column: str) -> list[str]:
     """The texts, or InputRefused naming the first row (counted from 1) that has none."""
     for number, value in enumerate(values, 1):

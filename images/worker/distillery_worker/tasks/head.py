@@ -26,9 +26,9 @@ class Head(ABC):
     def gold(self, values: list[Any], field: str, column: str) -> NDArray[Any]:
         """Gold values [rows] of a column. Raises InputRefused naming the first row that has none."""
 
+    @abstractmethod
     def strata(self, gold: NDArray[Any]) -> NDArray[np.int64]:
-        """Kinds of gold values [rows], each of which gives its share of the validation rows; one, unless said."""
-        return np.zeros(len(gold), dtype=np.int64)
+        """Kinds of gold values [rows], each of which gives its share of the validation rows."""
 
     @abstractmethod
     def has_gold(self, gold: Tensor) -> Tensor:
