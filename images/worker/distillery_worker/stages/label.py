@@ -12,6 +12,7 @@ from ..errors import InputRefused
 from ..labels.store import LabelStore
 from ..tasks.registry import TASKS
 from ..teachers.teacher import Teacher, size
+from .dataset import rows_to_learn
 
 SEGMENT_ROWS = 2048  # work that a kill can cost
 
@@ -39,13 +40,8 @@ def label(run: LabelRun, context: Context) -> LabelResult:
 
 
 def shard_rows(run: LabelRun, context: Context, views: Views) -> dict[str, Any]:
-    """Views of the distinct rows of train and unlabelled that belong to this shard, by key."""
-    task, columns, folder = TASKS[run.task], run.dataset.columns, context.folder("data")
-    files = [("train", run.dataset.train)]
-    if run.dataset.unlabelled:
-        files.append(("unlabelled", run.dataset.unlabelled))
-    loaded = [task.load_rows(uri, field, columns, None, folder) for field, uri in files]
-    keyed = {key: row for rows in loaded for key, row in views.all(rows)}
+    """Views of the distinct rows to learn from that belong to this shard, by key."""
+    keyed = {key: row for rows in rows_to_learn(run, None, context).learned() for key, row in views.all(rows)}
     return {key: row for key, row in keyed.items() if shard_of(key, run.soft_labels.shards) == context.shard}
 
 

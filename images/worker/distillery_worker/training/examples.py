@@ -1,16 +1,17 @@
 """What a model learns from: encoded rows, gold values and teacher answers, split and ordered by seed alone."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
-from distillery_api.digests import digest_of
+from distillery_api.filters import Filters
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.files import Rows
+from ..data.teacher_filters import keep_by_teacher
 from ..data.views import Views
 from ..errors import InputRefused
 from ..labels.segments import RowLabels
@@ -18,7 +19,6 @@ from ..labels.store import LabelStore
 from ..tasks.head import RowHead
 from ..teachers.teacher import Encoder
 
-VALIDATION_SHARE = 0.1
 POOL_BATCHES = 50  # batches whose rows are sorted by length together, so that little is padding
 
 
@@ -77,28 +77,35 @@ class Split(Generic[E]):
 
     learn: E
     validation: E
+    dropped: dict[str, int] = field(default_factory=dict)  # rows not learned from, by filter
 
 
 def collect(
     train: Rows, unlabelled: Rows | None, encoder: Encoder, head: RowHead, store: LabelStore, views: Views, seed: int
 ) -> Split[Examples]:
-    """Encode, look every row's soft labels up, and split. An input is in one part only.
+    """Encode, look every row's soft labels up, and split. An input or a group is in one part only.
 
-    Raises InputRefused (LabelsMissing) when a row has no soft labels.
+    Raises InputRefused: LabelsMissing when a row has no soft labels, EmptyTrainSet when nothing can be set aside.
     """
     assert train.gold is not None  # noqa: S101 - read with its head
-    validation = validation_keys(train.keys, seed)
-    inputs, keys = list(train.inputs), list(train.keys)
-    seen = set(keys)
-    for row, key in zip(unlabelled.inputs, unlabelled.keys, strict=True) if unlabelled else ():
-        if key not in seen:  # an input that stands twice, or with a gold value, counts once
+    held = np.flatnonzero(head.validation(train, seed))
+    extra = new_rows(unlabelled, train, held) if unlabelled else train.take([])
+    inputs, keys = train.inputs + extra.inputs, train.keys + extra.keys
+    gold = torch.cat([torch.from_numpy(train.gold), head.without_gold.repeat(len(extra))])
+    learn = labelled(inputs, keys, gold, encoder, store, views).take(np.setdiff1d(np.arange(len(keys)), held))
+    return Split(learn, as_they_are(inputs, gold, encoder, held))
+
+
+def new_rows(unlabelled: Rows, train: Rows, held: NDArray[np.int64]) -> Rows:
+    """Unlabelled rows to learn from: an input that stands twice, or with a gold value, counts once."""
+    seen = set(train.keys)
+    apart = {train.groups[row] for row in held} if train.groups else set()
+    found = []
+    for row, key in enumerate(unlabelled.keys):
+        if key not in seen and not (unlabelled.groups and unlabelled.groups[row] in apart):
             seen.add(key)
-            inputs.append(row)
-            keys.append(key)
-    gold = torch.cat([torch.from_numpy(train.gold), head.without_gold.repeat(len(keys) - len(train))])
-    held = np.array([key in validation for key in keys])
-    learn = labelled(inputs, keys, gold, encoder, store, views).take(np.flatnonzero(~held))
-    return Split(learn, as_they_are(inputs, gold, encoder, np.flatnonzero(held)))
+            found.append(row)
+    return unlabelled.take(found)
 
 
 def as_they_are(inputs: list[Any], gold: Tensor, encoder: Encoder, indices: NDArray[np.int64]) -> Examples:
@@ -131,10 +138,19 @@ def stored_labels(store: LabelStore, keys: list[str]) -> dict[str, RowLabels]:
     return found
 
 
-def validation_keys(keys: list[str], seed: int) -> set[str]:
-    """A tenth of the distinct rows, at least one, chosen by hash: equal texts always go together."""
-    distinct = sorted(set(keys), key=lambda key: digest_of([seed, key]))
-    return set(distinct[: max(1, round(len(distinct) * VALIDATION_SHARE))])
+def kept_by_teacher(split: Split[Examples], head: RowHead, filters: Filters) -> Split[Examples]:
+    """Without the rows to learn from that the filters by the teacher drop. Raises InputRefused (EmptyTrainSet)."""
+    learn = split.learn
+    has_gold = head.has_gold(learn.gold).numpy()
+    answers = np.stack([view.teacher.numpy() for view in (learn, *learn.others)])
+    keeps, dropped = keep_by_teacher(answers, learn.gold.numpy(), has_gold, filters)
+    if not (keeps & has_gold).any():
+        counts = ", ".join(f"{name} {count}" for name, count in dropped.items())
+        raise InputRefused(
+            "EmptyTrainSet",
+            f"dataset.filters: no labelled row is left to learn from (dropped: {counts}); loosen them or add rows",
+        )
+    return Split(learn.take(np.flatnonzero(keeps)), split.validation, dropped)
 
 
 def epoch_batches(lengths: NDArray[np.int64], batch_size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:

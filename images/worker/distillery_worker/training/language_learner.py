@@ -18,7 +18,7 @@ from ..labels.codecs import Codec
 from ..labels.segments import RowLabels
 from ..labels.store import LabelStore
 from ..losses.token_objective import token_objective
-from .examples import Split, stored_labels, validation_keys
+from .examples import Split, stored_labels
 from .signals import Signals
 from .stored_targets import targets_of
 
@@ -42,13 +42,13 @@ class BlockExamples:
         return self
 
 
-def collect_blocks(train: Rows, store: LabelStore, seed: int) -> Split[BlockExamples]:
-    """Look the blocks' labels up, and split them by their groups. Raises InputRefused (LabelsMissing)."""
-    assert train.groups is not None  # noqa: S101 - rows are cut into blocks before
-    validation = validation_keys(train.groups, seed)
+def collect_blocks(train: Rows, held: NDArray[np.bool_], store: LabelStore) -> Split[BlockExamples]:
+    """Look the blocks' labels up, and split them. Raises InputRefused (LabelsMissing).
+
+    held: which blocks only choose the checkpoint, [blocks]
+    """
     found = stored_labels(store, train.keys)
     examples = BlockExamples(train.inputs, [found[key] for key in train.keys])
-    held = np.array([group in validation for group in train.groups])
     return Split(examples.take(np.flatnonzero(~held)), examples.take(np.flatnonzero(held)))
 
 
