@@ -16,7 +16,8 @@ from typing import Any
 
 import torch
 import yaml
-from distillery_api.distillationjob import Control, Dataset, DistillationJobSpec
+from distillery_api.dataset import Dataset
+from distillery_api.distillationjob import Control, DistillationJobSpec
 from distillery_api.objective import Objective
 from distillery_api.run import JobRef, LabelRun, PreflightRun, TrainRun
 from distillery_api.sources import ModelSource

@@ -71,7 +71,8 @@ def show(found: Sequence[Garbage], folders: Folders, entries: Sequence[Entry]) -
     rows = [(each.folder, bytes_text(each.size), day(each.newest), each.why) for each in found]
     if rows:
         print("\n".join(table(("FOLDER", "BYTES", "WRITTEN", "WHY"), rows)))
-    kinds = {"label sets": folders.labels, "students": folders.students, "evaluations": folders.evaluations}
+    kinds = {"label sets": folders.labels, "selections": folders.selections, "students": folders.students,
+             "evaluations": folders.evaluations}  # fmt: skip
     counts = ", ".join(f"{len(each)} {name}" for name, each in kinds.items())
     print(f"{counts}; {bytes_text(sum(entry.size for entry in entries))} in all")
 

@@ -40,7 +40,7 @@ def plan(options: argparse.Namespace) -> int:
     sections = (
         [f"{request.job['metadata']['name']}: {spec['task']}, storage {spec['storage']['uri']}"],
         stage_lines(stage_work(spec, sizes), options.tflops, options.price_per_gpu_hour, spec),
-        file_lines(files),
+        [*file_lines(files), *dropped_lines(checked)],
         label_lines(spec, sizes, teachers, checked),
         list(storage_lines(spec, checked)),
     )
@@ -104,6 +104,12 @@ def file_lines(files: Mapping[str, DataFile]) -> list[str]:
     return table(("DATA", "ROWS", "TEXT", "NOTE"), rows)
 
 
+def dropped_lines(checked: PreflightResult | None) -> list[str]:
+    """Rows that dataset.filters leave out, by filter, where preflight counted them."""
+    dropped = checked.dropped_rows if checked else {}
+    return [f"Not learned from: {', '.join(f'{number} by {name}' for name, number in dropped.items())}"] * bool(dropped)
+
+
 def label_lines(
     spec: Mapping[str, Any], sizes: Sizes, teachers: Sequence[ModelFolder], checked: PreflightResult | None
 ) -> list[str]:
@@ -128,8 +134,8 @@ def storage_lines(spec: Mapping[str, Any], checked: PreflightResult | None) -> I
     folders = folders_of(entries)
     yield from reused_exactly(folders, checked) if checked else reused_perhaps(storage, folders, spec)
     yield "Storage retains:"
-    for name, found in (("label sets", folders.labels), ("students", folders.students),
-                        ("evaluations", folders.evaluations)):  # fmt: skip
+    for name, found in (("label sets", folders.labels), ("selections", folders.selections),
+                        ("students", folders.students), ("evaluations", folders.evaluations)):  # fmt: skip
         yield f"  {len(found)} {name}, {bytes_text(sum(entry.size for each in found.values() for entry in each))}"
     yield "  distillery gc --dry-run tells what of it can go."
 

@@ -6,11 +6,13 @@ from pydantic import Field
 
 from . import GROUP
 from .causal_lm import CAUSAL_LM_RULES
+from .dataset import DATASET_RULES, Dataset
 from .digests import digest_of
+from .filters import FILTER_RULES
 from .images import IMAGE_RULES
 from .objective import Objective
 from .pods import EvaluateStage, Stage
-from .schema import URI_RULES, Model, Name, ObjectName, Uri, rules
+from .schema import Model, Name, ObjectName, Uri, rules
 from .scoring import SCORING_RULES
 from .soft_labels import SOFT_LABEL_RULES, SoftLabels
 from .sources import SecretRef
@@ -19,72 +21,6 @@ from .tasks import TaskName
 from .teachers import TEACHERS_RULES, Teachers
 
 STAGES = ("preflight", "label", "train", "compress", "evaluate")
-
-
-class Columns(Model):
-    """Column names in the data files."""
-
-    text: Annotated[str, Field(min_length=1, max_length=128)] = "text"
-    image: Annotated[str, Field(min_length=1, max_length=128)] = "image"
-    label: Annotated[str, Field(min_length=1, max_length=128, description="The gold label, or the gold score.")] = (
-        "label"
-    )
-    query: (
-        Annotated[
-            str,
-            Field(min_length=1, max_length=128, description="For text-scoring: what the text is scored against."),
-        ]
-        | None
-    ) = None
-    prompt: (
-        Annotated[str, Field(min_length=1, max_length=128, description="For causal-lm: what the response answers.")]
-        | None
-    ) = None
-    response: (
-        Annotated[str, Field(min_length=1, max_length=128, description="For causal-lm: the text that is learned.")]
-        | None
-    ) = None
-    slice: (
-        Annotated[str, Field(min_length=1, max_length=128, description="Decides which teacher answers a row.")] | None
-    ) = None
-
-
-DataFile = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=1024,
-        json_schema_extra=rules(
-            *URI_RULES,
-            (
-                "self.endsWith('.parquet') || self.endsWith('.csv') || self.endsWith('.jsonl')",
-                "name a .parquet, .csv or .jsonl file",
-            ),
-        ),
-    ),
-]
-
-
-class Dataset(Model):
-    """Rows to learn from and rows to be judged on. Labels are label names of the teacher, as text."""
-
-    train: Annotated[DataFile, Field(description="Rows with text or image, and gold label.")]
-    unlabelled: (
-        Annotated[DataFile, Field(description="Rows with text or image alone; the teacher labels them.")] | None
-    ) = None
-    test: Annotated[DataFile, Field(description="Held-out rows like those of train. Never trained on.")]
-    columns: Columns = Columns()
-    sequence_length: (
-        Annotated[
-            int,
-            Field(
-                ge=8,
-                le=131072,
-                description="For causal-lm: tokens of the blocks that texts are cut into; at most 512 if absent.",
-            ),
-        ]
-        | None
-    ) = None
 
 
 class Control(Model):
@@ -198,6 +134,7 @@ SPEC_RULES = (
     *SCORING_RULES,
     *IMAGE_RULES,
     *CAUSAL_LM_RULES,
+    *FILTER_RULES,
 )
 
 
@@ -232,33 +169,7 @@ class DistillationJobSpec(Model):
     task: TaskName
     teachers: Teachers
     student: Annotated[Student, Field(json_schema_extra=STUDENT_RULES)] = Student(config=StudentConfig())
-    dataset: Annotated[
-        Dataset,
-        Field(
-            json_schema_extra=rules(
-                (
-                    "self.test != self.train",
-                    "test must not be the train file; name a file of held-out rows: they decide the verdict",
-                    ".test",
-                ),
-                (
-                    "!has(self.unlabelled) || self.unlabelled != self.test",
-                    "unlabelled must not be the test file, or the student trains on held-out rows; name another",
-                    ".unlabelled",
-                ),
-                (
-                    "has(self.columns.prompt) == has(self.columns.response)",
-                    "columns.prompt and columns.response go together; name both columns or neither",
-                    ".columns",
-                ),
-                (
-                    "!has(self.columns.prompt) || self.columns.prompt != self.columns.response",
-                    "columns.prompt and columns.response must differ; name the column with the responses",
-                    ".columns.response",
-                ),
-            )
-        ),
-    ]
+    dataset: Annotated[Dataset, Field(json_schema_extra=DATASET_RULES)]
     soft_labels: Annotated[SoftLabels, Field(json_schema_extra=SOFT_LABEL_RULES)] = SoftLabels()
     objective: Objective = Objective()
     training: Training = Training()

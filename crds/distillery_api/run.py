@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from .distillationjob import Dataset, GateSpec, Training
+from .dataset import Dataset
+from .distillationjob import GateSpec, Training
 from .objective import Objective
 from .schema import Digest, Model
 from .soft_labels import SoftLabels

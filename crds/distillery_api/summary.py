@@ -21,7 +21,9 @@ class PreflightResult(Model):
     labels_key: Digest
     labels_keys: Annotated[dict[str, Digest], Field(max_length=8)] | None = None  # of several teachers' sets, by name
     student_key: Digest
-    rows: Annotated[dict[str, int], Field(max_length=8)]  # train, unlabelled, test
+    selection_key: Digest | None = None  # of the rows that dataset.filters keep
+    rows: Annotated[dict[str, int], Field(max_length=8)]  # train, unlabelled, test: what the filters left
+    dropped_rows: Annotated[dict[str, int], Field(max_length=8)] = {}  # by filter
     missing_rows: Annotated[int, Field(ge=0)]  # distinct rows of train and unlabelled without soft labels
     label_bytes: Annotated[int, Field(ge=0)]  # that their soft labels will take in storage, by those of the first rows
 
@@ -42,6 +44,7 @@ class TrainResult(Model):
     student: str
     parameters: int
     steps: int
+    dropped_rows: Annotated[dict[str, int], Field(max_length=8)] = {}  # by filter, those of preflight included
     validation_score: float
     control_validation_score: float | None = None
     resumed_from_step: int = 0

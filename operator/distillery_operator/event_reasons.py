@@ -3,8 +3,8 @@
 STEPS = frozenset({"LabelSkipped", "StageRepeated", "StageRetried", "Resumed", "Passed"})
 WRONG_INPUTS = frozenset(
     {
-        "MissingColumn", "InvalidScore", "UnknownLabel", "EmptyText", "ImageUnreadable", "EmptyTestSet",
-        "EmptyTrainSet", "TestInTraining",
+        "MissingColumn", "InvalidScore", "UnknownLabel", "EmptyText", "EmptyGroup", "ImageUnreadable",
+        "EmptyTestSet", "EmptyTrainSet", "TestInTraining",
         "DataUnreadable", "SourceNotFound", "AccessDenied", "StorageRefused", "DigestMismatch", "UnsafeFormat",
         "ModelUnsupported", "TokenizerMismatch", "WeightsCorrupt", "LabelsMissing", "ArtifactMismatch",
         "PromptTooLong", "TeacherUnfit", "BiasedSoftLabels",

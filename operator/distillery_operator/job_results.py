@@ -19,6 +19,7 @@ def keep(state: Pass, stage: str, summaries: list[Summary], attempt: Attempt) ->
             "student_model_digest": found.student_model_digest,
             "labels_key": found.labels_key, "labels_keys": found.labels_keys, "student_key": found.student_key,
             "rows": {**found.rows, "missing": found.missing_rows}, "label_bytes": found.label_bytes,
+            "selection_key": found.selection_key, "dropped_rows": found.dropped_rows or None,
         }  # fmt: skip
     elif first.label:
         shards = [summary.label for summary in summaries if summary.label]
@@ -29,7 +30,7 @@ def keep(state: Pass, stage: str, summaries: list[Summary], attempt: Attempt) ->
             "tokens": sum(shard.tokens or 0 for shard in shards) or None,
         }
     elif first.train:
-        update = {"student": first.train.student}
+        update = {"student": first.train.student, "dropped_rows": first.train.dropped_rows or None}
     elif first.compress:
         made = first.compress
         update = {

@@ -64,7 +64,10 @@ def choose(
             decisions.append(promoted(offer, active, now))
             continue
         refused = refusal(spec, active, offer)
-        if refused is None:
+        if refused is None and active is not None and same_student(offer, active):
+            # Another run made the student that serves: nothing to roll out, and no reason to pass others over.
+            decisions.append(promoted(offer, active, now))
+        elif refused is None:
             if chosen is not None:
                 decisions.append(decision(chosen, "Rejected", "Superseded", f"job {offer.name} finished later", now))
             chosen = offer
@@ -98,6 +101,11 @@ def serves_already(offer: Offer, active: RevisionStatus) -> bool:
     verdict = offer.status.verdict
     evidence = (verdict.artifact_digest, verdict.report_uri) if verdict else None
     return active.job_uid == offer.uid or (active.digest, active.report_uri) == evidence
+
+
+def same_student(offer: Offer, active: RevisionStatus) -> bool:
+    """Whether the job, perhaps another than the one that was promoted, made the very bytes that serve."""
+    return offer.status.artifacts is not None and offer.status.artifacts.artifact_digest == active.digest
 
 
 def promoted(offer: Offer, active: RevisionStatus, now: str) -> DecisionStatus:

@@ -104,8 +104,8 @@ def main() -> int:
         for outcome in outcomes(arena, left, undisturbed.state, options.side_by_side, until):
             found = added(found, outcome) | {"seconds": spent + round(time.monotonic() - began)}
             tell(outcome, found["ran"], found["planned"])
-    if options.output:
-        options.output.write_text(json.dumps(found, indent=1) + "\n")
+            if options.output:  # each time: a soak takes hours, and whatever ends it early costs nothing
+                options.output.write_text(json.dumps(found, indent=1) + "\n")
     print(json.dumps(found))
     return 1 if found["violations"] else 0
 

@@ -17,7 +17,7 @@ from .api_server import now
 from .local_run import TICK
 from .worker import start_worker
 
-PLANNED = "planned"  # in place of a uid: preflight writes nothing
+PLANNED = "planned"  # in place of a uid: preflight writes nothing that has one in its name
 
 
 def run_preflight(request: Request, folder: Path, cpus: int) -> PreflightResult:

@@ -1,6 +1,7 @@
 """What nothing needs any more. Pure: listed objects, marks and a time in, garbage with a reason out.
 
-Whatever stands outside labels/, students/ and evaluations/ is never garbage: a prefix may hold data and teachers.
+Whatever stands outside labels/, selections/, students/ and evaluations/ is never garbage: a prefix may hold data and
+teachers.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,13 +50,14 @@ class Folders:
     """The prefix's objects by root folder and key."""
 
     labels: Mapping[str, Sequence[Entry]]
+    selections: Mapping[str, Sequence[Entry]]
     students: Mapping[str, Sequence[Entry]]
     evaluations: Mapping[str, Sequence[Entry]]
 
 
 def folders_of(entries: Sequence[Entry]) -> Folders:
     """Sort the listing into folders."""
-    roots: dict[str, dict[str, list[Entry]]] = {"labels": {}, "students": {}, "evaluations": {}}
+    roots: dict[str, dict[str, list[Entry]]] = {"labels": {}, "selections": {}, "students": {}, "evaluations": {}}
     for entry in entries:
         root, _, rest = entry.path.partition("/")
         key, _, path = rest.partition("/")
@@ -75,6 +77,8 @@ def garbage(
         *(Garbage(f"students/{key}", "no model holds it and no live job uses it", tuple(folders.students[key]))
           for key in folders.students.keys() - kept),
         *(each for key, entries in folders.labels.items() for each in stale_labels(key, entries, needed, marks)),
+        *(Garbage(f"selections/{key}", "no live job uses it, and the next one finds the same rows", tuple(entries))
+          for key, entries in folders.selections.items() if not marks.open_ended and key not in marks.live),
         *(Garbage(f"evaluations/{uid}", "its job is gone, and no model tells of it", tuple(entries))
           for uid, entries in folders.evaluations.items() if not named(uid, marks.jobs)),
     ]  # fmt: skip

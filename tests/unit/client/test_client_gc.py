@@ -20,7 +20,7 @@ from distillery_api.digests import digest_bytes
 DAY = 86400
 OLD = 8 * DAY  # seconds: past the age floor
 A, B, C = ("a" * 64, "b" * 64, "c" * 64)  # keys of students
-LABELS, OTHER = ("d" * 64, "e" * 64)
+LABELS, OTHER, SELECTION = ("d" * 64, "e" * 64, "f" * 64)
 MANIFEST = {key: json.dumps({"student": key}).encode() for key in (A, B, C)}
 
 
@@ -58,12 +58,13 @@ class Storage:
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Storage:
-    """Three students from two label sets, an evaluation, and data that is nobody's business."""
+    """Two students from two label sets, a selection of rows, an evaluation, and data that is nobody's business."""
     storage = Storage(tmp_path / "storage")
     storage.student(A)
     storage.student(B, OTHER)
     storage.labels(LABELS)
     storage.labels(OTHER)
+    storage.write(f"selections/{SELECTION}/rows.json")
     storage.write("evaluations/uid-old/1/report.json")
     storage.write("inputs/train.parquet")
     return storage
@@ -166,6 +167,13 @@ def test_a_live_job_keeps_all_attempts_of_its_student_and_its_labels(storage: St
     assert f"labels/{OTHER}/segments/1.parquet" not in storage.left()
 
 
+@pytest.mark.parametrize("used", [True, False])
+def test_a_selection_of_rows_stays_while_a_live_job_uses_it(used: bool, storage: Storage, collect: Collect) -> None:
+    selection = {"selectionKey": f"sha256:{SELECTION if used else C}"}
+    assert collect(job(storage, artifacts=keys() | selection)) == 0
+    assert (f"selections/{SELECTION}/rows.json" in storage.left()) is used
+
+
 def test_a_live_job_before_its_preflight_may_reuse_anything(storage: Storage, collect: Collect) -> None:
     before = storage.left()
     assert collect(job(storage)) == 0
@@ -239,7 +247,7 @@ def test_a_dry_run_prints_bytes_and_deletes_nothing(
     shown = capsys.readouterr().out
     assert f"students/{B}" in shown
     assert "no model holds it and no live job uses it" in shown
-    assert "2 label sets, 2 students, 1 evaluations" in shown
+    assert "2 label sets, 1 selections, 2 students, 1 evaluations" in shown
     assert "nothing was deleted" in shown.splitlines()[-1]
 
 

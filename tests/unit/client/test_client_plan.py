@@ -220,7 +220,8 @@ def test_preflight_tells_exactly_what_is_reused(
     capsys: Capture,
 ) -> None:  # fmt: skip
     preflight = success("preflight")
-    preflight["message"]["preflight"] |= {"missingRows": 30, "labelBytes": 2048}
+    found = {"missingRows": 30, "labelBytes": 2048, "droppedRows": {"length": 3, "duplicates": 2}}
+    preflight["message"]["preflight"] |= found
     log = stages(preflight=[preflight])
     for path in stored:
         student = open_prefix(f"file://{tmp_path}/storage/students").child(DIGESTS["student"].removeprefix("sha256:"))
@@ -229,6 +230,7 @@ def test_preflight_tells_exactly_what_is_reused(
     assert main(["plan", "-f", local_job(), "--storage", str(tmp_path / "storage"), "--preflight"]) == 0
     shown = capsys.readouterr().out
     assert f"Reused: soft labels of all but 30 of 120 rows; {words}" in shown
+    assert "Not learned from: 3 by length, 2 by duplicates" in shown
     assert "Soft labels (logits): 2 KiB for 30 rows" in shown
     assert log.read_text().split() == ["preflight"]
 

@@ -71,7 +71,8 @@ class ModelWorld:
         gate = effective_gate(changes.pop("gate", spec.promotion.gate), spec.promotion.gate)
         verdict = VerdictStatus(
             result=result, criteria=[criterion(result)], gate_hash=gate.hash, artifact_digest=digest(artifact),
-            incumbent_digest=digest(incumbent) if incumbent else None, **REPORT,
+            incumbent_digest=digest(incumbent) if incumbent else None,
+            **REPORT | ({"report_uri": changes.pop("report")} if "report" in changes else {}),
         )  # fmt: skip
         artifacts = {
             "artifactUri": f"s3://bucket/{artifact}", "artifactDigest": digest(artifact), "interface": digest("1"),

@@ -127,6 +127,16 @@ def test_labelling_is_an_indexed_job_and_needs_a_result_from_every_shard():
     assert world.status["artifacts"]["reusedRows"] == 3
 
 
+def test_the_status_counts_what_the_filters_dropped_until_train_adds_its_own():
+    world = JobWorld()
+    world.settle()
+    world.succeed(preflight=preflight().model_copy(update={"dropped_rows": {"length": 3}}))
+    assert world.status["artifacts"]["droppedRows"] == {"length": 3}
+    world.succeed()
+    world.succeed(train=RESULTS["train"].model_copy(update={"dropped_rows": {"length": 3, "teacherMistakes": 2}}))
+    assert world.status["artifacts"]["droppedRows"] == {"length": 3, "teacherMistakes": 2}
+
+
 @pytest.mark.parametrize(
     ("verdict", "criteria", "reason"),
     [

@@ -147,6 +147,22 @@ def test_the_newest_of_several_students_serves_and_the_others_are_recorded():
     }
 
 
+def test_a_job_that_made_what_serves_once_more_passes_no_other_student_over():
+    world = ModelWorld()
+    world.promote("first", "a")
+    world.finish_job("second", "b", incumbent="a")
+    world.finish_job("first-again", "a", incumbent="a", report="s3://bucket/team/another.json")
+    world.settle()
+    world.ready()
+    world.settle()
+    assert world.routed_to() == "b"
+    assert {entry["job"]: entry["outcome"] for entry in world.status["history"]} == {
+        "first": "Promoted",
+        "second": "Promoted",
+        "first-again": "Promoted",
+    }
+
+
 def test_a_candidate_reaches_the_incumbents_size_before_the_cut_over():
     world = ModelWorld(serving={"autoscaling": {"minReplicas": 1, "maxReplicas": 5}})
     world.promote("first", "a")

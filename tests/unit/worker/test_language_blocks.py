@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from distillery_api.distillationjob import Columns
+from distillery_api.dataset import Columns
 from distillery_worker.data.blocks import Block, collate, cut, predicted_ids, predicting
 from distillery_worker.data.documents import blocks_of, load_documents
 from distillery_worker.data.language_tokenizer import LanguageTokenizer

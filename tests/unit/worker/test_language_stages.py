@@ -109,6 +109,26 @@ def test_of_pairs_the_responses_alone_count(language_source: Path, storage: Path
     assert items["tokens"] == [9] * 10  # eight words of the response, and the end
 
 
+def test_texts_are_filtered_whole_and_split_by_their_groups(
+    language_source: Path, storage: Path, context: Context, tmp_path: Path
+) -> None:
+    held_out = [micro.document(seed, 30) for seed in range(100, 104)]
+    texts = [micro.document(seed, 30) for seed in range(8)]
+    for name, rows in {"train": [*texts, texts[0], "the cat", held_out[0]], "test": held_out}.items():
+        authors = [f"{name} {number // 2}" for number in range(len(rows))]
+        pq.write_table(pa.table({"text": rows, "author": authors}), tmp_path / f"{name}.parquet")
+    dataset = {name: f"file://{tmp_path}/{name}.parquet" for name in ("train", "test")} | {"sequenceLength": 16}
+    filters = {"length": {"minCharacters": 20}, "contamination": {}, "dedupe": {}}
+    dataset |= {"columns": {"group": "author"}, "filters": filters}
+    pipeline = Pipeline(language_source, storage, context, dataset=dataset)
+    assert pipeline.found.dropped_rows == {"length": 1, "contamination": 1, "duplicates": 1}
+    assert pipeline.found.rows == {"train": 8, "test": 4}
+    assert pipeline.label().labelled_rows == pipeline.found.missing_rows == 16
+    assert pipeline.train().dropped_rows == pipeline.found.dropped_rows
+    record = json.loads(next(storage.rglob("train.json")).read_text())
+    assert (record["validationRows"], record["student"]["rows"]) == (4, 12)  # blocks of two documents by one author
+
+
 @pytest.mark.parametrize("soft_labels", [{}, {"kind": "topK", "k": 3}, {"kind": "logits"}, {"kind": "hidden"}])
 def test_every_kind_of_soft_label_trains(
     soft_labels: dict[str, Any], language_source: Path, storage: Path, context: Context
@@ -223,6 +243,18 @@ def test_one_held_out_document_is_too_few_for_an_interval(
     dataset = {"train": f"file://{language_source}/train.parquet", "test": f"file://{tmp_path}/test.parquet"}
     with pytest.raises(InputRefused, match="has 1 different row, and 2 are the least") as caught:
         Pipeline(language_source, storage, context, dataset=dataset)
+    assert caught.value.reason == "EmptyTestSet"
+
+
+def test_held_out_documents_of_one_group_are_too_few_for_an_interval(
+    language_source: Path, storage: Path, context: Context, tmp_path: Path
+) -> None:
+    for name, seeds in {"train": range(8), "test": range(100, 104)}.items():
+        table = {"text": [micro.document(seed, 30) for seed in seeds], "author": [str(seed // 4) for seed in seeds]}
+        pq.write_table(pa.table(table), tmp_path / f"{name}.parquet")
+    dataset = {name: f"file://{tmp_path}/{name}.parquet" for name in ("train", "test")}
+    with pytest.raises(InputRefused, match="has 1 different row, and 2 are the least") as caught:
+        Pipeline(language_source, storage, context, dataset=dataset | {"columns": {"group": "author"}})
     assert caught.value.reason == "EmptyTestSet"
 
 

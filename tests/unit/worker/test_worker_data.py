@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from distillery_api.distillationjob import Columns
+from distillery_api.dataset import Columns
 from distillery_worker.data.text import load_texts, row_key
 from distillery_worker.errors import InputRefused
 from distillery_worker.tasks.classification import Classification
@@ -39,6 +39,15 @@ def test_every_format_gives_the_same_rows(suffix: str, tmp_path: Path) -> None:
 def test_whole_numbers_are_label_names_too(tmp_path: Path) -> None:
     uri = write(tmp_path / "rows.parquet", [{"text": "a", "label": 7}])
     assert load_texts(uri, "train", Columns(), Classification(["3", "7"]).gold, tmp_path / "work").gold == [1]
+
+
+def test_groups_are_read_as_text_and_every_file_needs_them(tmp_path: Path) -> None:
+    columns = Columns(group="author")
+    uri = write(tmp_path / "rows.parquet", [{"text": "a", "author": 7}, {"text": "b", "author": 8}])
+    assert load_texts(uri, "unlabelled", columns, None, tmp_path / "work").groups == ["7", "8"]
+    uri = write(tmp_path / "rows.parquet", [{"text": "a", "label": "cat"}])
+    with pytest.raises(InputRefused, match="no column 'author'"):
+        load_texts(uri, "test", columns, HEAD.gold, tmp_path / "work")
 
 
 @pytest.mark.parametrize(

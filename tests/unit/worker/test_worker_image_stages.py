@@ -95,6 +95,22 @@ def test_more_views_label_only_the_new_ones_and_another_seed_all(pipeline: Pipel
     assert (other.labels_key != pipeline.keys.labels_key, other.missing_rows) == (True, 180)
 
 
+def test_filters_drop_an_image_with_all_of_its_views(
+    source: Path, storage: Path, context: Context, tmp_path: Path
+) -> None:
+    rows = micro_images.images(30)
+    wrong = [(image, "checks" if label != "checks" else "down") for image, label in micro_images.images(40)[30:]]
+    micro_images.write_rows(tmp_path / "train.parquet", [*rows, rows[0], *wrong])
+    dataset = {"train": f"file://{tmp_path}/train.parquet", "test": f"file://{source}/test.parquet"}
+    dataset |= {"filters": {"dedupe": {}, "teacherMistakes": "Drop"}}
+    pipeline = Pipeline(source, storage, context, dataset=dataset)
+    assert pipeline.keys.dropped_rows == {"duplicates": 1}
+    assert pipeline.label().labelled_rows == 80
+    trained = pipeline.train()
+    assert trained.dropped_rows["duplicates"] == 1
+    assert trained.dropped_rows["teacherMistakes"] >= 5
+
+
 def test_the_student_is_shown_what_the_teacher_was_asked_about_epoch_by_epoch(pipeline: Pipeline) -> None:
     pipeline.label()
     run = micro_images.make_run(

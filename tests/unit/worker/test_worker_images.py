@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from distillery_api.distillationjob import Columns
+from distillery_api.dataset import Columns
 from distillery_api.images import Augmentation, ImageConfig
 from distillery_engine import ImageEncoder
 from distillery_worker.data.images import load_images
@@ -59,6 +59,12 @@ def test_gold_labels_come_with_the_images(tmp_path: Path) -> None:
     assert rows.gold is not None
     assert rows.gold.tolist() == [0, 1, 2, 0]
     assert len(set(rows.keys)) == 4
+
+
+def test_groups_come_with_the_images(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"image": [IMAGE, IMAGE], "patient": [3, 4]}), tmp_path / "rows.parquet")
+    columns = Columns(group="patient")
+    assert load_images(f"file://{tmp_path}/rows.parquet", "train", columns, None, tmp_path).groups == ["3", "4"]
 
 
 VIEWS = AugmentedViews(Augmentation(shift=2, horizontal_flip=True), count=3)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from distillery_api.distillationjob import Columns
+from distillery_api.dataset import Columns
 from distillery_api.objective import Objective
 from distillery_engine import TextModel
 from distillery_storage import fetch_artifact
@@ -127,6 +127,14 @@ def test_the_losses_are_squared_errors_and_rows_without_gold_have_none() -> None
     assert objective(losses, weights, 0.7).item() == pytest.approx(0.7 * (1 + 4) / 2 + 0.3 * 4)
     nothing = row_weights(SOFT, HEAD.has_gold(torch.full((2,), math.nan)))
     assert objective(losses, nothing, 0.0).item() == 0
+
+
+def test_validation_rows_are_spread_over_the_scores() -> None:
+    gold = np.random.default_rng(0).exponential(size=200).astype(np.float32)
+    strata = HEAD.strata(gold)
+    assert np.bincount(strata).tolist() == [20] * 10
+    assert max(gold[strata == 0]) < min(gold[strata == 9])
+    assert len(set(HEAD.strata(np.zeros(5)).tolist())) == 1
 
 
 def test_the_best_score_has_the_smallest_error() -> None:

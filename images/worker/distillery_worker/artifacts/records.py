@@ -41,6 +41,7 @@ class TrainRecord(Model):
     labels: list[str]
     preprocessing: Preprocessing
     validation_rows: int
+    dropped_rows: dict[str, int]  # rows of train and unlabelled that were not learned from, by filter
     resumed_from_step: int
     student: ModelRecord
     control: ModelRecord | None = None

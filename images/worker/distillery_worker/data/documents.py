@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from distillery_api.dataset import Columns
 from distillery_api.digests import digest_of
-from distillery_api.distillationjob import Columns
 from distillery_storage.folders import file_digest
 
 from .blocks import Block
-from .files import Rows, fetch_file, read_columns
+from .files import Rows, fetch_file, read_columns, row_groups
 from .language_tokenizer import LanguageTokenizer, Text
 from .text import checked_texts
 from .views import Views
@@ -24,21 +24,19 @@ def document_key(text: Text) -> str:
 def load_documents(uri: str, field: str, columns: Columns, workdir: Path) -> Rows:
     """Read a file of the dataset; `field` names it in messages.
 
-    Raises InputRefused (DataUnreadable, MissingColumn, EmptyText) and storage errors.
+    Raises InputRefused (DataUnreadable, MissingColumn, EmptyText, EmptyGroup) and storage errors.
     """
     path = fetch_file(uri, field, workdir)
-    texts: list[Any]
-    if columns.prompt and columns.response:
-        table = read_columns(path, uri, field, [columns.prompt, columns.response])
-        parts = [checked_texts(table[name], field, name) for name in (columns.prompt, columns.response)]
-        texts = list(zip(*parts, strict=True))
-    else:
-        texts = checked_texts(read_columns(path, uri, field, [columns.text])[columns.text], field, columns.text)
-    return Rows(texts, None, file_digest(path), [document_key(text) for text in texts])
+    named = [columns.prompt, columns.response] if columns.prompt and columns.response else [columns.text]
+    table = read_columns(path, uri, field, [column for column in (*named, columns.group) if column])
+    parts = [checked_texts(table[column], field, column) for column in named if column]
+    texts: list[Any] = parts[0] if len(parts) == 1 else list(zip(*parts, strict=True))
+    groups = row_groups(table[columns.group], field, columns.group) if columns.group else None
+    return Rows(texts, None, file_digest(path), [document_key(text) for text in texts], groups)
 
 
 def blocks_of(rows: Rows, tokenizer: LanguageTokenizer) -> Rows:
-    """The rows cut into blocks, which are labelled, trained and judged on; those of a row share a group: its own.
+    """The rows cut into blocks, which are labelled, trained and judged on; those of a row share its group.
 
     Raises InputRefused (PromptTooLong).
     """

@@ -99,6 +99,16 @@ def read_jsonl(path: Path, wanted: list[str]) -> dict[str, list[Any]]:
     return {name: [row.get(name) for row in rows] for name in names}
 
 
+def row_groups(values: list[Any], field: str, column: str) -> list[str]:
+    """Group names; numbers are read as text. Raises InputRefused (EmptyGroup) naming the first row without one."""
+    for number, value in enumerate(values, 1):
+        if value is None or value == "":
+            raise InputRefused(
+                "EmptyGroup", f"dataset.{field}: row {number} has no group in column '{column}'; fill it, say by its id"
+            )
+    return [str(value) for value in values]
+
+
 def listed(names: Iterable[str], most: int = 30) -> str:
     """Names in quotes, the first ones if there are many."""
     every = list(names)

@@ -4,12 +4,12 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from distillery_api.distillationjob import Columns
+from distillery_api.dataset import Columns
 from distillery_engine import ImageUnreadable, decode
 from distillery_storage.folders import file_digest
 
 from ..errors import InputRefused
-from .files import ReadGold, Rows, fetch_file, read_columns
+from .files import ReadGold, Rows, fetch_file, read_columns, row_groups
 
 
 def image_key(image: bytes) -> str:
@@ -21,13 +21,13 @@ def load_images(uri: str, field: str, columns: Columns, read_gold: ReadGold | No
     """Read a file of the dataset; `field` names it in messages. With `read_gold`, every row needs a gold value.
 
     Every image is decoded once, so that a broken one is refused before anything is computed on the others. Raises
-    InputRefused (DataUnreadable, MissingColumn, ImageUnreadable, and what `read_gold` raises) and storage errors.
+    InputRefused (DataUnreadable, MissingColumn, ImageUnreadable, EmptyGroup, those of read_gold) and storage errors.
     """
     if not uri.endswith(".parquet"):
         raise InputRefused("DataUnreadable", f"dataset.{field}: {uri} is no .parquet file; images come in those alone")
     path = fetch_file(uri, field, workdir)
-    wanted = [columns.image] if read_gold is None else [columns.image, columns.label]
-    table = read_columns(path, uri, field, wanted)
+    wanted = [columns.image, read_gold and columns.label, columns.group]
+    table = read_columns(path, uri, field, [column for column in wanted if column])
     images = [encoded(value) for value in table[columns.image]]
     for number, image in enumerate(images, 1):
         if (problem := fault(image)) is not None:
@@ -36,7 +36,8 @@ def load_images(uri: str, field: str, columns: Columns, read_gold: ReadGold | No
                 f"dataset.{field}: row {number} of column '{columns.image}' {problem}; remove or mend the row",
             )
     gold = None if read_gold is None else read_gold(table[columns.label], field, columns.label)
-    return Rows(images, gold, file_digest(path), [image_key(image) for image in images])
+    groups = row_groups(table[columns.group], field, columns.group) if columns.group else None
+    return Rows(images, gold, file_digest(path), [image_key(image) for image in images], groups)
 
 
 def encoded(value: Any) -> Any:

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+from distillery_api.dataset import Columns
 from distillery_api.digests import digest_of
-from distillery_api.distillationjob import Columns
 from distillery_engine import Text
 from distillery_storage.folders import file_digest
 
 from ..errors import InputRefused
-from .files import ReadGold, Rows, fetch_file, read_columns
+from .files import ReadGold, Rows, fetch_file, read_columns, row_groups
 
 
 def row_key(text: Text) -> str:
@@ -21,19 +21,24 @@ def row_key(text: Text) -> str:
 def load_texts(uri: str, field: str, columns: Columns, read_gold: ReadGold | None, workdir: Path) -> Rows:
     """Read a file of the dataset; `field` names it in messages. With `read_gold`, every row needs a gold value.
 
-    Raises InputRefused (DataUnreadable, MissingColumn, EmptyText, and what `read_gold` raises) and storage errors.
+    Raises InputRefused (DataUnreadable, MissingColumn, EmptyText, EmptyGroup, those of read_gold) and storage errors.
     """
     path = fetch_file(uri, field, workdir)
-    named = (columns.query, columns.text, read_gold and columns.label, columns.slice)
-    wanted = [column for column in named if column]
-    table = read_columns(path, uri, field, wanted)
+    wanted = [columns.query, columns.text, read_gold and columns.label, columns.group, columns.slice]
+    table = read_columns(path, uri, field, [column for column in wanted if column])
     texts: list[Text] = list(checked_texts(table[columns.text], field, columns.text))
     if columns.query:
         queries = checked_texts(table[columns.query], field, columns.query)
         texts = list(zip(queries, table[columns.text], strict=True))
     gold = None if read_gold is None else read_gold(table[columns.label], field, columns.label)
+    groups = row_groups(table[columns.group], field, columns.group) if columns.group else None
     slices = [str(value) for value in table[columns.slice]] if columns.slice else None
-    return Rows(texts, gold, file_digest(path), [row_key(text) for text in texts], slices=slices)
+    return Rows(texts, gold, file_digest(path), [row_key(text) for text in texts], groups, slices)
+
+
+def whole_text(text: Text) -> str:
+    """Query and text, or prompt and response, as one text."""
+    return text if isinstance(text, str) else "\n".join(text)
 
 
 def checked_texts(values: list[Any], field: str, column: str) -> list[str]:

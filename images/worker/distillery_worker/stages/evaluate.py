@@ -178,7 +178,7 @@ def publish(evaluation: Evaluation, target: Prefix, record: TrainRecord, verdict
         artifact=run.artifact,
         incumbent=run.incumbent,
         control=Content(uri=record.control.folder, digest=models["control"].digest) if record.control else None,
-        training=training_facts(record),
+        training=training_facts(record) | {"droppedRows": record.dropped_rows},
         items=Content(uri=f"{target.uri}/{ITEMS}", digest=digest_bytes(items)),
         gate=run.gate,
         gate_hash=run.gate.hash,

@@ -7,11 +7,11 @@ from distillery_api.summary import LabelResult
 from distillery_storage import open_prefix
 
 from ..context import Context
-from ..data.files import Rows
 from ..errors import InputRefused
 from ..labels.writer import SegmentWriter
 from ..tasks.registry import TASKS
 from ..teachers.panel import Member, fetch_panel
+from .dataset import rows_to_learn
 
 
 def label(run: LabelRun, context: Context) -> LabelResult:
@@ -24,7 +24,7 @@ def label(run: LabelRun, context: Context) -> LabelResult:
             f" not {run.labels_key}); restore the folder or apply the job again",
         )
     views = TASKS[run.task].views(run.soft_labels, panel.local)
-    questions = panel.questions(files_to_learn(run, context), views)
+    questions = panel.questions(rows_to_learn(run, None, context).learned(), views)
     works = [Work(run, context, member, rows) for member, rows in questions.values()]
     context.progress.start(sum(len(work.rows) for work in works), "rows")
     context.progress.resume(sum(len(work.rows) - len(work.missing) for work in works))
@@ -56,15 +56,6 @@ class Work:
         if self.missing:
             self.writer.store.describe()
             self.teacher.label(self.missing, self.writer, self.context)
-
-
-def files_to_learn(run: LabelRun, context: Context) -> list[Rows]:
-    """Train and unlabelled, without gold."""
-    task, columns, folder = TASKS[run.task], run.dataset.columns, context.folder("data")
-    files = [("train", run.dataset.train)]
-    if run.dataset.unlabelled:
-        files.append(("unlabelled", run.dataset.unlabelled))
-    return [task.load_rows(uri, field, columns, None, folder) for field, uri in files]
 
 
 def shard_of(key: str, shards: int) -> int:

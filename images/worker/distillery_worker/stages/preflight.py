@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 
 from ..context import Context
 from ..data.files import Rows
+from ..data.filters import LEARNED
 from ..errors import InputRefused
 from ..labels.codecs import Codec, admits
 from ..labels.segments import RowLabels, encode_segment
@@ -22,6 +23,7 @@ from ..tasks.registry import TASKS
 from ..teachers.endpoint_teacher import EndpointTeacher
 from ..teachers.panel import Member, fetch_panel
 from ..training.signals import signals_of
+from .dataset import curate, load_files, selection_key
 
 FIRST_ROWS = 32  # that the teacher is tried on
 
@@ -31,12 +33,14 @@ def preflight(run: PreflightRun, context: Context) -> PreflightResult:
     task = TASKS[run.task]
     panel = fetch_panel(run, context)
     teacher = panel.local
-    files = load_dataset(run, panel.head, context)
+    curated = curate(run, load_files(run, panel.head, (*LEARNED, "test"), context))
+    files = curated.files
     check_rows(files)
+    check_left(files["train"], panel.head, curated.dropped, run.training.seed)
     check_spread(files["test"], panel.head)
     panel.weights(files["test"])
     views = task.views(run.soft_labels, teacher)
-    asked = panel.questions([files[field] for field in ("train", "unlabelled") if field in files], views)
+    asked = panel.questions(curated.learned(), views)
     for member in panel.members:
         refuse_bias(member.labels.codec, panel.head.resolved(run.objective))
     first = list(islice(views.all(files["train"]), FIRST_ROWS))
@@ -56,7 +60,9 @@ def preflight(run: PreflightRun, context: Context) -> PreflightResult:
         label_bytes=round(sum(len(missing[key]) * size for key, size in per_row.items())),
         student_key=student_key(run, panel.labels_key, files, student, given),
         student_model_digest=given.digest if given else None,
+        selection_key=selection_key(run.dataset, files),
         rows={field: len(rows) for field, rows in files.items()},
+        dropped_rows=curated.dropped,
         missing_rows=len(set().union(*missing.values())),
     )
 
@@ -82,37 +88,42 @@ def bytes_per_row(codec: Codec, rows: list[tuple[str, Any]], labels: list[RowLab
     return len(encode_segment(codec, [key for key, _ in rows], labels)) / len(rows)
 
 
-def load_dataset(run: PreflightRun, head: Head, context: Context) -> dict[str, Rows]:
-    """The files of the dataset, by field name."""
-    task, columns, folder = TASKS[run.task], run.dataset.columns, context.folder("data")
-    files = {"train": task.load_rows(run.dataset.train, "train", columns, head, folder)}
-    if run.dataset.unlabelled:
-        files["unlabelled"] = task.load_rows(run.dataset.unlabelled, "unlabelled", columns, None, folder)
-    files["test"] = task.load_rows(run.dataset.test, "test", columns, head, folder)
-    return files
-
-
 def check_rows(files: dict[str, Rows]) -> None:
     """There are rows, and none that decides the verdict is trained on."""
     if not files["test"].inputs:
         raise InputRefused("EmptyTestSet", "dataset.test: has no rows; add held-out rows, thousands if you can")
-    if len(set(files["train"].keys)) < 2:
-        raise InputRefused("EmptyTrainSet", "dataset.train: has fewer than two different rows; add labelled rows")
-    held_out = files["test"].keys
-    for field in ("train", "unlabelled"):
-        seen = set(files[field].keys) if field in files else set()
-        shared = [number for number, key in enumerate(held_out, 1) if key in seen]
-        if shared:
-            raise InputRefused(
-                "TestInTraining",
-                f"dataset.test: {len(shared)} rows, the first in row {shared[0]}, are in dataset.{field} too;"
-                " the student would be judged on rows it learned from: remove them from one of the files",
-            )
+    for field in LEARNED:
+        if field in files:
+            refuse_shared(field, "rows", files["test"].keys, files[field].keys)
+            refuse_shared(field, "rows by their group", files["test"].groups or [], files[field].groups or [])
+
+
+def refuse_shared(field: str, what: str, held_out: list[str], learned: list[str]) -> None:
+    """Raise InputRefused (TestInTraining) when a test row's name is among those of the rows to learn from."""
+    seen = set(learned)
+    shared = [number for number, name in enumerate(held_out, 1) if name in seen]
+    if shared:
+        raise InputRefused(
+            "TestInTraining",
+            f"dataset.test: {len(shared)} {what}, the first in row {shared[0]}, are in dataset.{field} too;"
+            " the student would be judged on what it learned from: remove them from one of the files,"
+            " or, for texts, set dataset.filters.contamination",
+        )
+
+
+def check_left(train: Rows, head: Head, dropped: dict[str, int], seed: int) -> None:
+    """Some labelled rows are left to learn from, and others to validate on. Raises InputRefused (EmptyTrainSet)."""
+    if len(set(train.keys)) < 2:
+        lost = "".join(f", {count} dropped by dataset.filters.{name}" for name, count in dropped.items() if count)
+        raise InputRefused(
+            "EmptyTrainSet", f"dataset.train: has fewer than two different rows{lost}; add labelled rows"
+        )
+    head.validation(train, seed)
 
 
 def check_spread(test: Rows, head: Head) -> None:
     """There are as many different held-out rows as an interval takes."""
-    if (found := len(set(test.keys))) < head.fewest_items:
+    if (found := len(set(head.items(test)))) < head.fewest_items:
         raise InputRefused(
             "EmptyTestSet",
             f"dataset.test: has {found} different row, and {head.fewest_items} are the least that an interval can be"
@@ -137,6 +148,8 @@ def student_key(
             "train": files["train"].digest,
             "unlabelled": files["unlabelled"].digest if "unlabelled" in files else None,
             "columns": run.dataset.columns.dump(),
+            "filters": run.dataset.wanted_filters.dump(),
+            "apartFrom": files["test"].digest if run.dataset.wanted_filters.contamination else None,
             "student": recipe,
             "architecture": type(student).__name__,
             "sequenceLength": run.dataset.sequence_length,

@@ -29,6 +29,7 @@ from ..training.examples import Split
 from ..training.fitting import Fit, Schedule
 from ..training.ranks import Ranks, joined
 from ..training.signals import signals_of
+from .dataset import rows_to_learn
 
 CONTROL_OBJECTIVE = Objective(alpha=0.0, temperature=1.0)
 
@@ -88,6 +89,7 @@ def train(run: TrainRun, context: Context) -> TrainResult:
         student=folder,
         parameters=record.student.parameters,
         steps=record.student.steps,
+        dropped_rows=record.dropped_rows,
         validation_score=record.student.validation_score,
         control_validation_score=record.control.validation_score if record.control else None,
         resumed_from_step=record.resumed_from_step,
@@ -112,14 +114,14 @@ def train_both(run: TrainRun, context: Context, student: Prefix, ranks: Ranks) -
         paced = training.schedule(len(split.learn), run.training.control.learning_rate)
         control = fit(training, "control", task.without_teacher(split, teacher), paced, CONTROL_OBJECTIVE)
     if ranks.first:
-        publish(training, len(split.validation), learned, control)
+        publish(training, split, learned, control)
     ranks.wait()
     record = read_record(student)
     assert record is not None  # noqa: S101 - the first process has published it
     return record
 
 
-def publish(training: Training, validation_rows: int, learned: Fitted, control: Fitted | None) -> None:
+def publish(training: Training, split: Split[Any], learned: Fitted, control: Fitted | None) -> None:
     """Upload the models and write the record."""
     run, teacher = training.run, training.teacher
     publish_record(
@@ -132,7 +134,8 @@ def publish(training: Training, validation_rows: int, learned: Fitted, control: 
             student_key=run.student_key,
             labels=list(teacher.head.labels),
             preprocessing=training.task.preprocessing(teacher, training.run.dataset.columns),
-            validation_rows=validation_rows,
+            validation_rows=len(split.validation),
+            dropped_rows=split.dropped,
             resumed_from_step=learned.began,
             student=store(training, "student", learned),
             control=store(training, "control", control) if control else None,
@@ -143,14 +146,13 @@ def publish(training: Training, validation_rows: int, learned: Fitted, control: 
 def load_split(training: Training) -> Split[Any]:
     """The rows with their soft labels."""
     run, task, teacher = training.run, training.task, training.teacher
-    columns, folder = run.dataset.columns, training.context.folder("data")
-    gold = task.load_rows(run.dataset.train, "train", columns, teacher.head, folder)
-    unlabelled = None
-    if run.dataset.unlabelled:
-        unlabelled = task.load_rows(run.dataset.unlabelled, "unlabelled", columns, None, folder)
+    curated = rows_to_learn(run, teacher.head, training.context)
+    train, unlabelled = curated.files["train"], curated.files.get("unlabelled")
     lookup = partial(training.panel.stored, open_prefix(run.storage), run.objective.max_disagreement)
     views = task.views(run.soft_labels, teacher)
-    return task.collect(gold, unlabelled, teacher, lookup, views, run.training.seed)
+    split = task.collect(train, unlabelled, teacher, lookup, views, run.training.seed)
+    split = task.kept_by_teacher(split, teacher, run.dataset.wanted_filters)
+    return replace(split, dropped=curated.dropped | split.dropped)
 
 
 def fit(training: Training, name: str, split: Split[Any], schedule: Schedule, target: Objective) -> Fitted:

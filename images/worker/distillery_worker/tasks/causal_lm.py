@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from distillery_api.artifact import ArtifactManifest, Format, TextPreprocessing
-from distillery_api.distillationjob import Columns
+from distillery_api.dataset import Columns
 from distillery_api.objective import Objective
 from distillery_api.run import StageRun
 from distillery_api.soft_labels import SoftLabels
@@ -109,7 +109,8 @@ class CausalLm(Task[LanguageModelTeacher]):
         seed: int,
     ) -> Split[BlockExamples]:
         """Blocks with soft labels, split by document."""
-        return collect_blocks(blocks_of(train, teacher.encoder), lookup, seed)
+        blocks = blocks_of(train, teacher.encoder)
+        return collect_blocks(blocks, teacher.head.validation(blocks, seed), lookup)
 
     def without_teacher(self, split: Split[BlockExamples], teacher: LanguageModelTeacher) -> Split[BlockExamples]:
         """The same blocks: every token is its own gold value."""

@@ -48,6 +48,10 @@ class Classification(RowHead):
                 )
         return np.array([index[name] for name in names], dtype=np.int64)
 
+    def strata(self, gold: NDArray[Any]) -> NDArray[np.int64]:
+        """The labels."""
+        return gold
+
     def has_gold(self, gold: Tensor) -> Tensor:
         """Which rows have a label: bool [rows]."""
         return gold != NO_GOLD

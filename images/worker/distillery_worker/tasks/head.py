@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.files import Rows
+from ..data.splits import validation_rows
 from ..errors import InputRefused
 from ..losses.objective import RowLosses
 
@@ -28,6 +29,14 @@ class Head(ABC):
     @abstractmethod
     def resolved(self, objective: Objective) -> Objective:
         """The objective with its defaults."""
+
+    def items(self, rows: Rows) -> list[str]:
+        """What is judged, by row: rows with the same name are one item."""
+        return rows.keys
+
+    @abstractmethod
+    def validation(self, rows: Rows, seed: int) -> NDArray[np.bool_]:
+        """Which rows only choose the checkpoint: bool [rows]. Raises InputRefused (EmptyTrainSet)."""
 
     @abstractmethod
     def answers(self, outputs: NDArray[np.float32]) -> list[Answer]:
@@ -52,6 +61,10 @@ class RowHead(Head):
         """Gold values [rows] of a column. Raises InputRefused naming the first row that has none."""
 
     @abstractmethod
+    def strata(self, gold: NDArray[Any]) -> NDArray[np.int64]:
+        """Kinds of gold values [rows], each of which gives its share of the validation rows."""
+
+    @abstractmethod
     def has_gold(self, gold: Tensor) -> Tensor:
         """Which rows have a gold value: bool [rows]."""
 
@@ -70,6 +83,11 @@ class RowHead(Head):
     @abstractmethod
     def gold_answers(self, gold: NDArray[Any]) -> list[Answer]:
         """The gold values as answers."""
+
+    def validation(self, rows: Rows, seed: int) -> NDArray[np.bool_]:
+        """A tenth of each kind of gold values, in whole groups."""
+        assert rows.gold is not None  # noqa: S101 - read with its head
+        return validation_rows(rows.keys, self.strata(rows.gold).tolist(), rows.groups, seed)
 
     def truths(self, rows: Rows) -> dict[str, list[Answer]]:
         """The gold values."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from distillery_api.artifact import ArtifactManifest, ImagePreprocessing
-from distillery_api.distillationjob import Columns
+from distillery_api.dataset import Columns
 from distillery_api.run import StageRun
 from distillery_api.soft_labels import SoftLabels
 from distillery_api.sources import ModelSource

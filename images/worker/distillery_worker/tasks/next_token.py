@@ -10,6 +10,7 @@ from distillery_gate import LikelihoodItems, Verdict
 from numpy.typing import NDArray
 
 from ..data.files import Rows
+from ..data.splits import validation_rows
 from .head import Answer, Head, decided
 
 
@@ -26,6 +27,15 @@ class NextToken(Head):
     def resolved(self, objective: Objective) -> Objective:
         """At the temperature of the soft labels, unless another one is set."""
         return objective.model_copy(update={"temperature": objective.temperature or self.temperature})
+
+    def items(self, rows: Rows) -> list[str]:
+        """Groups, or documents where there are none: rows are documents, or their blocks."""
+        return rows.groups or rows.keys
+
+    def validation(self, rows: Rows, seed: int) -> NDArray[np.bool_]:
+        """A tenth of the items."""
+        names = self.items(rows)
+        return validation_rows(names, [0] * len(names), None, seed)
 
     def answers(self, outputs: NDArray[np.float32]) -> list[Answer]:
         """Nats per token, by block."""

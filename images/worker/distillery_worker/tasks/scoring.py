@@ -39,6 +39,10 @@ class Scoring(RowHead):
             )
         return scores
 
+    def strata(self, gold: NDArray[Any]) -> NDArray[np.int64]:
+        """Tenths of the scores, from the lowest to the highest."""
+        return np.searchsorted(np.quantile(gold, np.arange(0.1, 0.95, 0.1)), gold)
+
     def has_gold(self, gold: Tensor) -> Tensor:
         """Which rows have a score: bool [rows]."""
         return ~torch.isnan(gold)

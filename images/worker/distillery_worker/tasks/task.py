@@ -7,7 +7,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from distillery_api.artifact import ArtifactManifest, Format, ImagePreprocessing, TextPreprocessing
-from distillery_api.distillationjob import Columns
+from distillery_api.dataset import Columns
+from distillery_api.filters import Filters
 from distillery_api.objective import Objective
 from distillery_api.run import StageRun
 from distillery_api.soft_labels import SoftLabels
@@ -21,7 +22,7 @@ from ..data.views import Views
 from ..model_folders import ModelFolder
 from ..teachers.local import LocalTeacher, predict
 from ..teachers.teacher import Encoder
-from ..training.examples import Examples, Lookup, Split, collect
+from ..training.examples import Examples, Lookup, Split, collect, kept_by_teacher
 from ..training.learner import Learner, Learning
 from ..training.signals import Signals
 from .head import Head, RowHead
@@ -94,6 +95,10 @@ class Task(ABC, Generic[T]):
     ) -> Split[Any]:
         """What is learned and what chooses the checkpoint. Raises InputRefused (LabelsMissing)."""
 
+    def kept_by_teacher(self, split: Split[Any], teacher: T, filters: Filters) -> Split[Any]:
+        """The split without what the filters drop for the teacher's answers to it: nothing, unless those are labels."""
+        return split
+
     @abstractmethod
     def without_teacher(self, split: Split[Any], teacher: T) -> Split[Any]:
         """What the control learns from: rows with gold values alone."""
@@ -161,6 +166,10 @@ class RowTask(Task[T]):
     ) -> Split[Examples]:
         """Encoded rows with gold values and soft labels."""
         return collect(train, unlabelled, teacher.encoder, self.head(teacher), lookup, views, seed)
+
+    def kept_by_teacher(self, split: Split[Examples], teacher: T, filters: Filters) -> Split[Examples]:
+        """Without rows to learn from that the filters drop. Raises InputRefused (EmptyTrainSet)."""
+        return kept_by_teacher(split, self.head(teacher), filters)
 
     def without_teacher(self, split: Split[Examples], teacher: T) -> Split[Examples]:
         """The labelled rows."""

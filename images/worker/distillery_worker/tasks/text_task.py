@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from distillery_api.artifact import ArtifactManifest, TextPreprocessing
-from distillery_api.distillationjob import Columns
+from distillery_api.dataset import Columns
 from distillery_api.run import StageRun
 from distillery_api.soft_labels import SoftLabels
 from distillery_api.sources import ModelSource

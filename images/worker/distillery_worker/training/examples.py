@@ -1,23 +1,23 @@
 """What a model learns from: encoded rows, gold values and teacher answers, split and ordered by seed alone."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
-from distillery_api.digests import digest_of
+from distillery_api.filters import Filters
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.files import Rows
+from ..data.teacher_filters import keep_by_teacher
 from ..data.views import Views
 from ..errors import InputRefused
 from ..labels.segments import RowLabels
 from ..tasks.head import RowHead
 from ..teachers.teacher import Encoder
 
-VALIDATION_SHARE = 0.1
 POOL_BATCHES = 50  # batches whose rows are sorted by length together, so that little is padding
 
 # What is stored of the teachers' answers to rows, one a row; None where there is nothing, NaN where it is not usable.
@@ -80,39 +80,43 @@ class Split(Generic[E]):
 
     learn: E
     validation: E
+    dropped: dict[str, int] = field(default_factory=dict)  # rows not learned from, by filter
 
 
 def collect(
     train: Rows, unlabelled: Rows | None, encoder: Encoder, head: RowHead, lookup: Lookup, views: Views, seed: int
 ) -> Split[Examples]:
-    """Encode, look every row's soft labels up, and split. An input is in one part only.
+    """Encode, look every row's soft labels up, and split. An input or a group is in one part only.
 
-    A row with neither a gold value nor a usable answer is left out. Raises InputRefused (LabelsMissing) when a row has
-    no soft labels.
+    A row with neither a gold value nor a usable answer is left out. Raises InputRefused: LabelsMissing when a row has
+    no soft labels, EmptyTrainSet when nothing can be set aside.
     """
     assert train.gold is not None  # noqa: S101 - read with its head
-    validation = validation_keys(train.keys, seed)
-    rows = joined(train, unlabelled)
+    held = np.flatnonzero(head.validation(train, seed))
+    rows = joined(train, new_rows(unlabelled, train, held)) if unlabelled else train
     gold = torch.cat([torch.from_numpy(train.gold), head.without_gold.repeat(len(rows) - len(train))])
-    held = np.array([key in validation for key in rows.keys])
     examples = labelled(rows, gold, encoder, lookup, views)
     useful = (head.has_gold(gold) | ~examples.teacher.isnan().any(dim=1)).numpy()
-    learn = examples.take(np.flatnonzero(~held & useful))
-    return Split(learn, as_they_are(rows.inputs, gold, encoder, np.flatnonzero(held)))
+    learn = examples.take(np.setdiff1d(np.flatnonzero(useful), held))
+    return Split(learn, as_they_are(rows.inputs, gold, encoder, held))
 
 
-def joined(train: Rows, unlabelled: Rows | None) -> Rows:
-    """Train's rows, and those of unlabelled that are new: an input that stands twice, or with gold, counts once."""
-    if unlabelled is None:
-        return train
-    seen, fresh = set(train.keys), list[int]()
-    for index, key in enumerate(unlabelled.keys):
-        if key not in seen:
+def new_rows(unlabelled: Rows, train: Rows, held: NDArray[np.int64]) -> Rows:
+    """Unlabelled rows to learn from: an input that stands twice, or with a gold value, counts once."""
+    seen = set(train.keys)
+    apart = {train.groups[row] for row in held} if train.groups else set()
+    found = []
+    for row, key in enumerate(unlabelled.keys):
+        if key not in seen and not (unlabelled.groups and unlabelled.groups[row] in apart):
             seen.add(key)
-            fresh.append(index)
-    new = unlabelled.take(fresh)
-    slices = [*train.slices, *new.slices] if train.slices is not None and new.slices is not None else None
-    return Rows([*train.inputs, *new.inputs], None, train.digest, [*train.keys, *new.keys], slices=slices)
+            found.append(row)
+    return unlabelled.take(found)
+
+
+def joined(train: Rows, more: Rows) -> Rows:
+    """Both files' rows, to be looked up: without gold values and groups."""
+    slices = [*train.slices, *more.slices] if train.slices is not None and more.slices is not None else None
+    return Rows(train.inputs + more.inputs, None, train.digest, train.keys + more.keys, slices=slices)
 
 
 def as_they_are(inputs: list[Any], gold: Tensor, encoder: Encoder, indices: NDArray[np.int64]) -> Examples:
@@ -146,10 +150,19 @@ def stored_labels(lookup: Lookup, rows: Rows) -> list[RowLabels]:
     return [labels for labels in found if labels is not None]
 
 
-def validation_keys(keys: list[str], seed: int) -> set[str]:
-    """A tenth of the distinct rows, at least one, chosen by hash: equal texts always go together."""
-    distinct = sorted(set(keys), key=lambda key: digest_of([seed, key]))
-    return set(distinct[: max(1, round(len(distinct) * VALIDATION_SHARE))])
+def kept_by_teacher(split: Split[Examples], head: RowHead, filters: Filters) -> Split[Examples]:
+    """Without the rows to learn from that the filters by the teacher drop. Raises InputRefused (EmptyTrainSet)."""
+    learn = split.learn
+    has_gold = head.has_gold(learn.gold).numpy()
+    answers = np.stack([view.teacher.numpy() for view in (learn, *learn.others)])
+    keeps, dropped = keep_by_teacher(answers, learn.gold.numpy(), has_gold, filters)
+    if not (keeps & has_gold).any():
+        counts = ", ".join(f"{name} {count}" for name, count in dropped.items())
+        raise InputRefused(
+            "EmptyTrainSet",
+            f"dataset.filters: no labelled row is left to learn from (dropped: {counts}); loosen them or add rows",
+        )
+    return Split(learn.take(np.flatnonzero(keeps)), split.validation, dropped)
 
 
 def epoch_batches(lengths: NDArray[np.int64], batch_size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:

@@ -17,7 +17,7 @@ from ..evaluation.likelihood import head_of, hidden_states, mean_loss, model_inp
 from ..labels.codecs import Codec
 from ..labels.segments import RowLabels
 from ..losses.token_objective import token_objective
-from .examples import Lookup, Split, stored_labels, validation_keys
+from .examples import Lookup, Split, stored_labels
 from .signals import Signals
 from .stored_targets import targets_of
 
@@ -41,12 +41,12 @@ class BlockExamples:
         return self
 
 
-def collect_blocks(train: Rows, lookup: Lookup, seed: int) -> Split[BlockExamples]:
-    """Look the blocks' labels up, and split them by their groups. Raises InputRefused (LabelsMissing)."""
-    assert train.groups is not None  # noqa: S101 - rows are cut into blocks before
-    validation = validation_keys(train.groups, seed)
+def collect_blocks(train: Rows, held: NDArray[np.bool_], lookup: Lookup) -> Split[BlockExamples]:
+    """Look the blocks' labels up, and split them. Raises InputRefused (LabelsMissing).
+
+    held: which blocks only choose the checkpoint, [blocks]
+    """
     examples = BlockExamples(train.inputs, stored_labels(lookup, train))
-    held = np.array([group in validation for group in train.groups])
     return Split(examples.take(np.flatnonzero(~held)), examples.take(np.flatnonzero(held)))
 
 
