@@ -2,7 +2,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup lock crds fixtures lint unit cluster faults soak e2e test images up down demo bench-demo bench-operator bench-churn bench-label bench-train clean
+.PHONY: help setup lock crds fixtures lint unit cluster faults soak e2e test images up down demo bench-demo bench-operator bench-churn bench-label bench-label-kinds bench-train clean
 
 export DISTILLERY_CACHE ?= /var/cache/distillery
 # Of this clone: the virtualenv is shared and holds none of the project's code.
@@ -87,6 +87,9 @@ bench-churn: setup ## the operator's memory while jobs come and go; JOBS=1000 fo
 
 bench-label: setup ## labelling beside the teacher's forward pass; TEACHER=folder TEXT=file for a real one; the last line is JSON
 	@$(VENV)/bin/python tests/bench/label_bench.py $(if $(TEACHER),--teacher $(TEACHER) --text $(TEXT))
+
+bench-label-kinds: setup ## sampled labels against top-k at equal bytes, about an hour of CPU; the last line is JSON
+	@$(VENV)/bin/python tests/bench/label_kinds_bench.py "$$($(VENV)/bin/python examples/sotu/prepare.py | tail -1)"
 
 bench-train: setup ## learning from labels beside plain cross-entropy, time and memory; the last line is JSON
 	@$(VENV)/bin/python tests/bench/train_bench.py

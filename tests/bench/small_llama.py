@@ -7,9 +7,11 @@ TEACHER = {"hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4}
 STUDENT = {"hidden_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
 
 
-def small_llama(vocabulary: int, shape: dict[str, int], logit_deviation: float = 1.0) -> LlamaForCausalLM:
+def small_llama(
+    vocabulary: int, shape: dict[str, int], logit_deviation: float = 1.0, seed: int = 0
+) -> LlamaForCausalLM:
     """A model whose logits have about this standard deviation at every position: the larger, the surer it is."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     width = shape["hidden_size"]
     config = LlamaConfig(
         **shape,

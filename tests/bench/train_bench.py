@@ -2,9 +2,9 @@
 
 `ce_s`, `cached_s` and `online_s` are seconds of the same steps (16 rows of 64 tokens, 2,048 ids): plain cross-entropy;
 with sampled labels, read from a Parquet file at the start; with a live teacher of nine times the student's size. They
-are the best of some passes taken by turns. `sparse_peak_mib` and `dense_peak_mib` are what the loss and its gradients
-add to the resident memory of a process at its peak (VmHWM, a process each) for 1,024 tokens and 49,152 ids: of sampled
-labels in chunks, and of whole matrices of the teacher's and the student's logits.
+are sums over steps, each the best of some passes taken by turns. `sparse_peak_mib` and `dense_peak_mib` are what the
+loss and its gradients add to the resident memory of a process at its peak (VmHWM, a process each) for 1,024 tokens and
+49,152 ids: of sampled labels in chunks, and of whole matrices of the teacher's and the student's logits.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -79,18 +80,19 @@ def segment_of(teacher: LlamaForCausalLM, batches: torch.Tensor, codec: SampledC
     return encode_segment(codec, keys, label_rows(codec, states, head, rows))
 
 
-def seconds(loss_of: Callable[[], Loss], batches: torch.Tensor) -> float:
-    """Train a fresh student on all batches, an update each."""
+def seconds(loss_of: Callable[[], Loss], batches: torch.Tensor) -> list[float]:
+    """Train a fresh student on all batches, an update each; what each took, reading included in the first."""
     student = small_llama(VOCABULARY, STUDENT).train()
     optimizer = torch.optim.AdamW(student.parameters(), lr=1e-3, fused=True)
-    start = time.perf_counter()
+    ends = [time.perf_counter()]
     loss = loss_of()
     for number, rows in enumerate(batches):
         loss(student, rows, number).backward()
         torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-    return time.perf_counter() - start
+        ends.append(time.perf_counter())
+    return [end - start for start, end in pairwise(ends)]
 
 
 def times(steps: int, passes: int) -> dict[str, float]:
@@ -104,7 +106,7 @@ def times(steps: int, passes: int) -> dict[str, float]:
         "online_s": lambda: online(teacher),
     }
     taken = [{name: seconds(way, batches) for name, way in ways.items()} for _ in range(passes)]
-    return {name: round(min(each[name] for each in taken), 3) for name in ways}
+    return {name: round(sum(map(min, zip(*(each[name] for each in taken), strict=True))), 3) for name in ways}
 
 
 def sparse_loss(hidden: torch.Tensor, head: torch.Tensor, gold: torch.Tensor) -> torch.Tensor:

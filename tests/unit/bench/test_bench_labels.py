@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import label_bench
+import label_kinds_bench
+import numpy as np
 import pytest
 import torch
 import train_bench
+from distillery_worker.data.blocks import Block
 from small_llama import small_llama
 
 TINY = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
@@ -40,3 +43,22 @@ def test_both_losses_have_gradients_of_the_states_and_the_head(name: str) -> Non
 
 def test_memory_is_read_in_mib() -> None:
     assert 10 < train_bench.resident_mib("VmRSS") <= train_bench.resident_mib("VmHWM") < 100_000
+
+
+def test_kinds_of_labels_are_compared_at_equal_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(label_kinds_bench, "STUDENT", TINY)
+    teacher = small_llama(300, TINY, logit_deviation=4.0)
+    ids = np.random.default_rng(0).integers(0, 300, (9, label_kinds_bench.LENGTH)).astype(np.int32)
+    blocks = [Block(row) for row in ids]
+    text, sampled, top_k, hidden = label_kinds_bench.cases(teacher, blocks)
+    assert top_k.bytes_per_token <= sampled.bytes_per_token < hidden.bytes_per_token
+    assert [case.alpha for case in (text, sampled, top_k, hidden)] == [0, 1, 1, 1]
+    head = teacher.get_output_embeddings().weight.detach()
+    scores = [label_kinds_bench.trained(case, blocks, head, 2, seed=0) for case in (text, sampled, top_k, hidden)]
+    assert len({label_kinds_bench.judged(student, blocks)[0] for student in scores}) == 4
+
+
+def test_calibration_error_is_how_far_confidence_is_from_being_right() -> None:
+    right = np.arange(3000) % 4 > 0
+    assert label_kinds_bench.calibration_error(np.full(3000, 0.75), right) == pytest.approx(0, abs=0.01)
+    assert label_kinds_bench.calibration_error(np.full(3000, 0.95), right) == pytest.approx(0.2, abs=0.01)
