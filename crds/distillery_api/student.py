@@ -89,7 +89,7 @@ class Student(Model):
 STUDENT_RULES = rules(
     (
         "[has(self.config), has(self.imageConfig), has(self.from), has(self.model)].filter(given, given).size() == 1",
-        "give exactly one of config or imageConfig (trained from scratch), from (layers of the teacher) and model"
+        "give exactly one of config or imageConfig (from scratch), from (layers of the teacher) and model"
         " (a given one)",
     ),
     (
