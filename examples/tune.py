@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 import yaml
-from distillery_api.dataset import Dataset
 from distillery_api.distillationjob import Control, DistillationJobSpec
 from distillery_api.objective import Objective
 from distillery_api.run import JobRef, LabelRun, PreflightRun, TrainRun
@@ -74,12 +73,13 @@ def trained(
     recipe: dict[str, Any] = {
         "student": spec.student, "objective": spec.objective, "training": spec.training.model_copy(update=changes)
     }  # fmt: skip
-    files = {name: f"file://{folder}/{name}.parquet" for name in ("train", "unlabelled", "test")}
+    names = [name for name in ("train", "unlabelled", "test") if getattr(spec.dataset, name)]
+    files = {name: f"file://{folder}/{name}.parquet" for name in names}
     common: dict[str, Any] = {
         "task": spec.task,
         "job": JobRef(namespace="local", name="tune", uid=f"{rate}-{seed}"), "attempt": 1, "storage": storage,
         "teachers": [Teacher(model=ModelSource(uri=f"file://{folder}/teacher"))], "soft_labels": spec.soft_labels,
-        "dataset": Dataset(**files, columns=spec.dataset.columns),
+        "dataset": spec.dataset.model_copy(update=files),
     }  # fmt: skip
     found = preflight(PreflightRun(**common, **recipe), context)
     if found.missing_rows:
