@@ -34,7 +34,7 @@ class Training(Model):
 
     epochs: Annotated[int, Field(ge=1, le=1000, description="Passes over labelled and unlabelled rows.")] = 3
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.005
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.0015
     seed: Annotated[int, Field(ge=0, le=2147483647)] = 0
     checkpoint_every_steps: Annotated[int, Field(ge=1, le=1000000)] = 500
     nodes: Annotated[int, Field(ge=1, le=1000, description="Pods that train one model together.")] = 1
