@@ -36,11 +36,9 @@ class NearDuplicates:
         return signature
 
 
-def first_of_like(texts: Iterable[str], threshold: float, known: Iterable[str] = ()) -> list[bool]:
-    """Which texts are not nearly equal to one of `known`, nor to one before them that is kept."""
+def first_of_like(texts: Iterable[str], threshold: float) -> list[bool]:
+    """Which texts are not nearly equal to one before them that is kept."""
     kept = NearDuplicates(threshold)
-    for text in known:
-        kept.add(text)
     new = []
     for text in texts:
         new.append(not kept.has_like(text))
