@@ -12,9 +12,9 @@ from transformers import PreTrainedModel
 
 from ..data.blocks import Block, collate, predicted_ids, predicting
 from ..devices import device_of
+from ..losses.chunked import CHUNK_LOGITS
 
 BATCH_TOKENS = 4096
-CHUNK_LOGITS = 2**22  # of one chunk: 16 MiB in float32; a batch's logits never exist
 
 
 def model_inputs(model: torch.nn.Module, blocks: Sequence[Block]) -> dict[str, Tensor]:
