@@ -11,13 +11,13 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import argparse
-import fcntl
-import hashlib
-import importlib.metadata
-import shutil
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
+sys.path.append(str(Path(__file__).parent.parent))  # for what the examples share
+
+import preparing
 import speeches
 import teacher
 
@@ -42,48 +42,23 @@ def main() -> None:
     parser.add_argument("--size", choices=SIZES, default="full")
     parser.add_argument("--upload", metavar="URI", help="also copy everything under this prefix")
     arguments = parser.parse_args()
-    folder = cached(arguments.size)
+    size = SIZES[arguments.size]
+    recipe = [
+        repr(size), *preparing.code(HERE / "speeches.py", HERE / "teacher.py"),
+        *preparing.versions("torch", "transformers", "pyarrow"),
+    ]  # fmt: skip
+    folder = preparing.cached("sotu", f"{arguments.size}-", recipe, lambda folder: build(folder, size))
     if arguments.upload:
-        upload(folder, arguments.upload)
+        preparing.upload(folder, arguments.upload)
     print(folder)
 
 
-def cached(size: str) -> Path:
-    """The prepared folder, built if this recipe has not been built before."""
-    models = Path(os.environ.get("DISTILLERY_CACHE", "/var/cache/distillery")) / "models"
-    folder = models / f"sotu-{size}-{recipe_hash(size)}"
-    models.mkdir(parents=True, exist_ok=True)
-    with (models / "sotu.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # a second run waits for the first and finds its result
-        if not folder.exists():
-            building = models / f"{folder.name}.building"
-            shutil.rmtree(building, ignore_errors=True)  # what a killed run left
-            building.mkdir()
-            build(building, models / "sotu-speeches", SIZES[size])
-            building.rename(folder)  # so that a folder under its final name is whole
-    return folder
-
-
-def recipe_hash(size: str) -> str:
-    """Changes with the recipe, its code and the libraries that run it."""
-    parts = [repr(SIZES[size]), *((HERE / name).read_text() for name in ("speeches.py", "teacher.py"))]
-    parts += [f"{name}=={importlib.metadata.version(name)}" for name in ("torch", "transformers", "pyarrow")]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
-
-
-def build(folder: Path, texts: Path, size: Size) -> None:
+def build(folder: Path, size: Size) -> None:
     """Write the splits and train the teacher."""
-    speeches.write_splits(folder, speeches.read_speeches(speeches.fetch_speeches(texts)), size.cut)
+    speeches.write_splits(
+        folder, speeches.read_speeches(speeches.fetch_speeches(preparing.MODELS / "sotu-speeches")), size.cut
+    )
     teacher.train_teacher(folder / "train.parquet", folder / "teacher", size.recipe)
-
-
-def upload(folder: Path, uri: str) -> None:
-    """Copy the prepared files under `uri`; credentials come from the usual AWS_* variables."""
-    from distillery_storage import open_prefix
-
-    prefix = open_prefix(uri)
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        prefix.upload(path, path.relative_to(folder).as_posix())
 
 
 if __name__ == "__main__":
