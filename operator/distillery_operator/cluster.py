@@ -29,6 +29,13 @@ class ApiError(Exception):
         self.status, self.reason, self.message = status, reason, message
 
 
+class NotLeadingError(ApiError):
+    """The term of this process is over: the call did not leave."""
+
+    def __init__(self) -> None:
+        super().__init__(0, "NotLeading", "another process may lead: nothing is written")
+
+
 class Cluster:
     """Calls on plain dictionaries. Use as an async context manager."""
 
@@ -43,8 +50,8 @@ class Cluster:
             await config.load_kube_config(self._kubeconfig, client_configuration=configuration)
         else:
             config.load_incluster_config(configuration)
-        # Else every call looks for a .netrc in another thread, which costs more than the call.
-        configuration.client_session_kwargs = {"trust_env": False}
+        # trust_env: else every call looks for a .netrc in another thread, which costs more than the call.
+        configuration.client_session_kwargs = {"trust_env": False, "request_class": self._request_class()}
         self._client = client.ApiClient(configuration)
         return self
 
@@ -141,8 +148,25 @@ class Cluster:
         """Seconds for the call: a write must have ended when another process may lead."""
         left = math.inf if method == "GET" or kind == LEASE else self.may_write()
         if left <= 0:
-            raise ApiError(0, "NotLeading", "another process may lead: nothing is written")
+            raise NotLeadingError
         return min(DEADLINE, left)
+
+    def _request_class(self) -> type[aiohttp.ClientRequest]:
+        """Requests whose body, and the headers with it, leave within the term or not at all.
+
+        A process may be stopped after `_limit`, while a connection is made. When it goes on, what is due on sockets
+        comes before timeouts, so the write would leave first.
+        """
+        cluster = self
+
+        class Bounded(aiohttp.ClientRequest):
+            async def write_bytes(self, writer: Any, conn: Any, content_length: int | None = None) -> None:
+                if f"/{LEASE.plural}" in self.url.path or cluster.may_write() > 0:
+                    await super().write_bytes(writer, conn, content_length)
+                else:
+                    conn.protocol.set_exception(NotLeadingError())  # which ends the wait for an answer
+
+        return Bounded
 
 
 def decoded(status: int, data: bytes) -> Object:

@@ -88,6 +88,17 @@ async def test_after_the_term_no_write_leaves(cluster: Cluster, server: Server) 
     assert server.calls == []
 
 
+async def test_a_write_that_was_about_to_leave_when_the_process_was_stopped_does_not(
+    cluster: Cluster, server: Server
+) -> None:
+    left = iter([5.0])  # the first look is before a connection is sought; the process sleeps through its term after it
+    cluster.may_write = lambda: next(left, -1.0)
+    with pytest.raises(ApiError, match="NotLeading"):
+        await cluster.create(BATCH_JOB, BODY)
+    await cluster.list(BATCH_JOB, None)  # so that whatever had left is there
+    assert server.calls == ["GET"]
+
+
 async def test_one_that_stands_by_reads_and_asks_for_the_lease(cluster: Cluster, server: Server) -> None:
     cluster.may_write = lambda: -1.0
     await cluster.list(BATCH_JOB, None)
