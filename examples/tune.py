@@ -1,9 +1,10 @@
-"""Compares learning rates by what students and controls score on dev.parquet: rows that no job of the example reads.
+"""Compares learning rates by student and control on dev.parquet: rows that no job of the example reads.
 
     python examples/tune.py JOB FOLDER [--learning-rate 0.0015 ...] [--seed 0 ...] [--workdir DIR]
 
 JOB is the job.yaml of an example, FOLDER what its prepare.py printed. Each combination runs the worker's own preflight,
-label and train stages, with student and control at this rate and the rest as in the job, and prints one JSON object.
+label and train stages, with student and control at this rate and the rest as in the job, and prints one JSON object:
+the task's metric (accuracy, mean absolute error, perplexity) for each.
 Soft labels and trained models stay in the workdir and are reused, as they are in a cluster: an interrupted comparison
 goes on where it was.
 """
@@ -11,13 +12,12 @@ goes on where it was.
 import argparse
 import json
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
-from distillery_api.distillationjob import Control, DistillationJobSpec
-from distillery_api.objective import Objective
+from distillery_api.distillationjob import Control, DistillationJobSpec, GateSpec
 from distillery_api.run import JobRef, LabelRun, PreflightRun, TrainRun
 from distillery_api.sources import ModelSource
 from distillery_api.teachers import Teacher
@@ -30,8 +30,7 @@ from distillery_worker.stages.label import label
 from distillery_worker.stages.preflight import preflight
 from distillery_worker.stages.train import train
 from distillery_worker.tasks.registry import TASKS
-from distillery_worker.training.examples import Examples
-from distillery_worker.training.learner import Learner
+from distillery_worker.teachers.teacher import outputs_of
 
 
 def main() -> None:
@@ -51,7 +50,7 @@ def main() -> None:
 
 
 def compare(spec: DistillationJobSpec, folder: Path, workdir: Path, rate: float, seed: int) -> dict[str, Any]:
-    """Train student and control; their accuracies on the dev rows, and what both cost."""
+    """Train student and control; their metrics on the dev rows, and what both cost."""
     (workdir / "storage").mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         context = Context(workdir=Path(scratch), threads=usable_threads())
@@ -92,14 +91,15 @@ def trained(
 
 
 def on_dev(spec: DistillationJobSpec, folder: Path, model: Path, record: TrainRecord, context: Context) -> float:
-    """The score of a trained model on the dev rows."""
+    """The metric of a trained model on the dev rows."""
     task = TASKS[spec.task]
-    head = task.head_of(record.labels)
+    head, encoder = task.head_of(record.labels), task.encoder(model, record.preprocessing)
     rows = task.load_rows(f"file://{folder}/dev.parquet", "dev", spec.dataset.columns, head, context.folder("dev"))
-    assert rows.gold is not None  # noqa: S101 - read with its head
-    gold, encoder = torch.from_numpy(rows.gold), task.encoder(model, record.preprocessing)
-    examples = Examples(encoder.encode(rows.inputs), gold, torch.empty(len(gold), 0))
-    return round(Learner(encoder, head, Objective()).score(task.load_student(model).to(best_device()), examples), 4)
+    dev = task.units(rows, encoder)
+    predict = partial(task.predict, task.load_student(model).to(best_device()))
+    answers = head.answers(outputs_of(predict, encoder, dev.inputs, head.outputs, context.progress.advance))
+    verdict = head.judge(dev, {"teacher": answers, "student": answers}, GateSpec())  # beside itself: for its own value
+    return round(next(each.value for each in verdict.measurements if each.name == "student"), 4)
 
 
 def cpu_seconds(models: dict[str, ModelRecord | None]) -> dict[str, int]:
