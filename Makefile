@@ -19,7 +19,7 @@ CLUSTER = $(VENV)/bin/python hack/cluster/cluster.py
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard '*.sh' .ci/run)
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## what every other target needs: the virtualenv, Debian packages, the cluster's programs
 	@echo "virtualenv: $(VENV)"

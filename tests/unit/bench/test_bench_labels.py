@@ -4,6 +4,7 @@ from pathlib import Path
 
 import label_bench
 import label_kinds_bench
+import losses_bench
 import numpy as np
 import pytest
 import torch
@@ -62,3 +63,16 @@ def test_calibration_error_is_how_far_confidence_is_from_being_right() -> None:
     right = np.arange(3000) % 4 > 0
     assert label_kinds_bench.calibration_error(np.full(3000, 0.75), right) == pytest.approx(0, abs=0.01)
     assert label_kinds_bench.calibration_error(np.full(3000, 0.95), right) == pytest.approx(0.2, abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["hidden", "sampled"])
+def test_our_losses_are_timed_with_their_gradients(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses_bench, "PEAK_TOKENS", 8)
+    monkeypatch.setattr(losses_bench, "PEAK_VOCABULARY", 60)
+    found = losses_bench.measured(name, passes=1)
+    assert found["name"] == name
+    assert found["seconds"] >= 0
+
+
+def test_distances_are_relative_to_the_other() -> None:
+    assert losses_bench.relative(torch.tensor([3.0, 0.0]), torch.tensor([2.0, 0.0])) == 0.5
