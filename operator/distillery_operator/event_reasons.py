@@ -7,7 +7,7 @@ WRONG_INPUTS = frozenset(
         "EmptyTestSet", "EmptyTrainSet", "TestInTraining",
         "DataUnreadable", "SourceNotFound", "AccessDenied", "StorageRefused", "DigestMismatch", "UnsafeFormat",
         "ModelUnsupported", "TokenizerMismatch", "WeightsCorrupt", "LabelsMissing", "ArtifactMismatch",
-        "PromptTooLong", "TeacherUnfit", "BiasedSoftLabels",
+        "PromptTooLong", "TeacherUnfit", "StudentUnfit", "NoSignal", "BiasedSoftLabels",
         "LabelsDiffer", "SliceWithoutTeacher", "LabelsIndistinct", "AnswersUnusable", "EndpointRefused",
         "ExportMismatch", "GateInput", "InvalidSpec", "ChildRefused", "NameTaken",
     }

@@ -80,6 +80,9 @@ def test_the_whole_run_ends_in_a_verdict_on_perplexity(
     assert len(set(items["document"])) == 6 < len(items["document"])
     nats = np.average(items["student"], weights=items["tokens"])
     assert np.exp(nats) == pytest.approx(measured["student"].value, rel=1e-5)
+    assert 0.1 < report["training"]["student"]["signal"] <= 1
+    entropy = 1.5  # nats at most, of three to five next words
+    assert report["training"]["student"]["initialDivergence"] < np.log(len(micro.WORDS)) + entropy
 
     manifest = fetch_artifact(made.artifact_uri, made.artifact_digest, tmp_path / "artifact")
     assert (manifest.task, manifest.format, manifest.labels) == ("causal-lm", "safetensors", [])

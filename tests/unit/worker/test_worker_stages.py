@@ -200,6 +200,8 @@ def test_the_whole_run_ends_in_a_verdict_that_can_be_taken_again(pipeline: Pipel
     assert accuracy == student.value
     assert report["training"]["control"]["steps"] == report["training"]["student"]["steps"] == trained.steps
     assert report["training"]["control"]["passes"] > report["training"]["student"]["passes"]
+    measured = report["training"]["student"].keys() - report["training"]["control"].keys()
+    assert measured == {"initialDivergence", "signal"}
 
     (Path(verdict.report_uri.removeprefix("file://")).parent / "items.parquet").unlink()
     assert pipeline.evaluate(artifact, incumbent=artifact) == verdict  # published once, then only reported

@@ -27,6 +27,8 @@ class ModelRecord(Model):
     initial_weights: Digest
     cpu_seconds: float
     validation_score: float  # the task's metric; errors and losses are negated, so that higher is better
+    initial_divergence: float | None = None  # from the teacher, before the first step: nats; of scores, squared
+    signal: float | None = None  # 0 to 1: how much the teacher's answers decide of the first gradient
 
 
 class TrainRecord(Model):

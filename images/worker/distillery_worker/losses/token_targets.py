@@ -19,6 +19,9 @@ class TokenTargets(Protocol):
     def loss(self, log_probs: Tensor, tokens: Tensor, temperature: float) -> Tensor:
         """The loss of each of these tokens."""
 
+    def probability(self, ids: Tensor, tokens: Tensor) -> Tensor:
+        """What the teacher gives an id [n] at each of these tokens [n]: [n]; nothing to one that is not kept."""
+
 
 @dataclass(frozen=True)
 class SampledTargets:
@@ -33,6 +36,10 @@ class SampledTargets:
         """
         draws = self.draws[tokens].long()
         return -log_probs.gather(1, draws).mean(dim=1)
+
+    def probability(self, ids: Tensor, tokens: Tensor) -> Tensor:
+        """An id's share of the draws."""
+        return (self.draws[tokens] == ids[:, None]).float().mean(dim=1)
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,11 @@ class TopKTargets:
         answer = torch.cat([log_probs.gather(1, ids), tail], dim=1)
         return kl(self.log_masses[tokens], answer)
 
+    def probability(self, ids: Tensor, tokens: Tensor) -> Tensor:
+        """The mass of an id."""
+        masses = self.log_masses[tokens, :-1].exp()
+        return (masses * (self.ids[tokens] == ids[:, None])).sum(dim=1)
+
 
 @dataclass(frozen=True)
 class LogitsTargets:
@@ -61,6 +73,10 @@ class LogitsTargets:
         """The divergence of each token."""
         logits = self.logits[tokens].float()
         return between(torch.log_softmax(logits / temperature, dim=-1), log_probs, self.kind)
+
+    def probability(self, ids: Tensor, tokens: Tensor) -> Tensor:
+        """The softmax."""
+        return probabilities(self.logits[tokens].float(), ids)
 
 
 @dataclass(frozen=True)
@@ -78,3 +94,12 @@ class HiddenTargets:
         """The divergence of each token."""
         logits = (self.hidden[tokens] @ self.head.T).float()
         return between(torch.log_softmax(logits / temperature, dim=-1), log_probs, self.kind)
+
+    def probability(self, ids: Tensor, tokens: Tensor) -> Tensor:
+        """The softmax."""
+        return probabilities((self.hidden[tokens] @ self.head.T).float(), ids)
+
+
+def probabilities(logits: Tensor, ids: Tensor) -> Tensor:
+    """The softmax of logits [n, vocabulary] at one id each: [n]."""
+    return torch.softmax(logits, dim=-1).gather(1, ids[:, None]).squeeze(1)

@@ -222,4 +222,5 @@ def measured(models: dict[str, Candidate], verdict: Verdict) -> list[Measured]:
 def training_facts(record: TrainRecord) -> dict[str, object]:
     """What student and control cost, so that their comparison can be judged."""
     facts = {"student": record.student, "control": record.control}
-    return {name: model.model_dump(by_alias=True, exclude={"files"}) for name, model in facts.items() if model}
+    shown: dict[str, Any] = {"by_alias": True, "exclude": {"files"}, "exclude_none": True}
+    return {name: model.model_dump(**shown) for name, model in facts.items() if model}

@@ -151,6 +151,9 @@ def load_split(training: Training) -> Split[Any]:
     lookup = partial(training.panel.stored, open_prefix(run.storage), run.objective.max_disagreement)
     views = task.views(run.soft_labels, teacher)
     split = task.collect(train, unlabelled, teacher, lookup, views, run.training.seed)
+    if run.objective.alpha > 0:
+        target = teacher.head.resolved(run.objective)
+        task.learner(teacher, run.soft_labels, target, None).check_answers(split.learn)
     split = task.kept_by_teacher(split, teacher, run.dataset.wanted_filters)
     return replace(split, dropped=curated.dropped | split.dropped)
 
@@ -190,6 +193,8 @@ def store(training: Training, name: str, fitted: Fitted) -> ModelRecord:
         micro_batch=work.standing.micro_batch,
         initial_weights=fitted.initial,
         validation_score=work.standing.best_score,
+        initial_divergence=work.standing.initial_divergence,
+        signal=work.standing.signal,
     )
 
 

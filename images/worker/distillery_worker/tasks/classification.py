@@ -16,6 +16,7 @@ from ..data.files import Rows, listed
 from ..errors import InputRefused
 from ..losses.divergence import divergence
 from ..losses.objective import NO_GOLD, RowLosses
+from .agreement import check_agreement, check_guess
 from .head import Answer, RowHead, decided
 
 TEMPERATURE = 2.0
@@ -68,6 +69,14 @@ class Classification(RowHead):
     def score(self, outputs: NDArray[np.float32], gold: NDArray[Any]) -> float:
         """Accuracy."""
         return float((outputs.argmax(axis=1) == gold).mean())
+
+    def check_answers(self, outputs: NDArray[np.float32], gold: NDArray[Any]) -> None:
+        """By how often the likeliest label is the gold one."""
+        check_agreement(gold, outputs.argmax(axis=1), self.labels)
+
+    def check_start(self, divergence: float, outputs: NDArray[np.float32]) -> None:
+        """By what guessing among the labels comes to."""
+        check_guess(divergence, self.outputs)
 
     def answers(self, outputs: NDArray[np.float32]) -> list[Answer]:
         """Names of the likeliest labels."""

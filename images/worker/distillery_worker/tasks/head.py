@@ -81,6 +81,20 @@ class RowHead(Head):
         """How good outputs [rows, outputs] are on rows with gold [rows]; higher is better."""
 
     @abstractmethod
+    def check_answers(self, outputs: NDArray[np.float32], gold: NDArray[Any]) -> None:
+        """Refuse a teacher whose outputs [rows, outputs] agree with gold [rows] no better than by chance.
+
+        Raises InputRefused (TeacherUnfit). A few rows show nothing, and are not judged.
+        """
+
+    @abstractmethod
+    def check_start(self, divergence: float, outputs: NDArray[np.float32]) -> None:
+        """Refuse a student whose first outputs are absurdly far from the teacher's [rows, outputs].
+
+        divergence: mean of `losses`' soft term at temperature 1. Raises InputRefused (StudentUnfit).
+        """
+
+    @abstractmethod
     def gold_answers(self, gold: NDArray[Any]) -> list[Answer]:
         """The gold values as answers."""
 

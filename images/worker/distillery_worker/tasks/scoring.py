@@ -15,7 +15,10 @@ from torch import Tensor
 from ..data.files import Rows
 from ..errors import InputRefused
 from ..losses.objective import RowLosses
+from .agreement import FEWEST
 from .head import Answer, RowHead, decided
+
+FURTHEST = 1000.0  # variances of the teacher's scores: 30 standard deviations
 
 
 class Scoring(RowHead):
@@ -63,6 +66,30 @@ class Scoring(RowHead):
     def score(self, outputs: NDArray[np.float32], gold: NDArray[Any]) -> float:
         """The mean absolute error, negated."""
         return -float(np.abs(outputs[:, 0] - gold).mean())
+
+    def check_answers(self, outputs: NDArray[np.float32], gold: NDArray[Any]) -> None:
+        """By the correlation of the scores, where both differ from row to row."""
+        scores = outputs[:, 0].astype(np.float64)
+        if len(gold) < FEWEST or not np.ptp(scores) or not np.ptp(gold):
+            return
+        correlation = float(np.corrcoef(scores, gold.astype(np.float64))[0, 1])
+        if not correlation > 0:
+            raise InputRefused(
+                "TeacherUnfit",
+                f"teachers: the scores of {len(gold)} rows of dataset.train have a correlation of {correlation:.2f}"
+                " with the gold scores; check that higher means the same for both, or use another teacher",
+            )
+
+    def check_start(self, divergence: float, outputs: NDArray[np.float32]) -> None:
+        """By the variance of the teacher's scores: one without any teaches nothing, which is found otherwise."""
+        variance = float(outputs.var(dtype=np.float64))
+        if not divergence <= (FURTHEST * variance or math.inf):  # NaN too
+            raise InputRefused(
+                "StudentUnfit",
+                f"student: begins at a mean squared difference of {divergence:.4g} from the teacher's scores, whose"
+                f" variance is {variance:.4g}; centre and scale the scores of teacher and rows, or begin from"
+                " student.config",
+            )
 
     def answers(self, outputs: NDArray[np.float32]) -> list[Answer]:
         """The scores."""

@@ -29,6 +29,8 @@ class Standing(Model):
     best_step: int = 0
     cpu_seconds: float = 0.0
     micro_batch: int  # rows that go through the model at once
+    initial_divergence: float | None = None  # of a student from its teacher, before the first step
+    signal: float | None = None  # what the teacher's answers decided of the first gradient
 
 
 class Checkpoint(Model):

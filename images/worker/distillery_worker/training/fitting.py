@@ -8,6 +8,7 @@ from typing import Generic
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -16,6 +17,7 @@ from ..devices import best_device
 from ..errors import Interrupted
 from .checkpoints import Checkpoints, Standing
 from .examples import E, Split, batches_from
+from .first_step import kept_buffers, signal_of
 from .learner import Learning
 from .ranks import Ranks
 from .state import restore_state, trained_parameters, trained_state
@@ -72,7 +74,7 @@ class Fit(Generic[E]):
         self.best: dict[str, Tensor] = {}
 
     def run(self, checkpoints: Checkpoints, context: Context) -> int:
-        """Train to the end from the newest checkpoint; gives the step it began at. Raises Interrupted.
+        """Train to the end from the newest checkpoint; gives the step it began at. Raises Interrupted and InputRefused.
 
         The first process ends with the best weights, the others with their last.
         """
@@ -80,6 +82,8 @@ class Fit(Generic[E]):
         if self.ranks.sum(began, self.device) != began * self.ranks.size:
             raise RuntimeError("the processes found different checkpoints to resume from; the next attempt looks again")
         self.ranks.copy_first(trained_state(self.trained).values())
+        if began == 0 and self.learner.objective.alpha > 0:
+            self.check_start()
         context.progress.resume(began)
         batches = batches_from(self.split.learn, self.schedule.batch_size, self.schedule.seed, began)
         clock = time.process_time()
@@ -103,12 +107,44 @@ class Fit(Generic[E]):
             restore_state(self.model, self.best)
         return began
 
+    def check_start(self) -> None:
+        """Measure what the teacher's answers to a few rows do, and keep nothing else of it.
+
+        Raises InputRefused (StudentUnfit, NoSignal).
+        """
+        batch = self.learner.sample(self.split.learn)
+        with kept_buffers(self.trained):
+            gradient = self.gradient(batch)
+            divergence = self.divergence(batch)
+            exchanged = self.gradient(self.learner.exchanged(batch))
+        self.learner.check_start(divergence, self.split.learn)
+        found = {"initial_divergence": divergence, "signal": signal_of(gradient, exchanged)}
+        log.info("before the first step", extra=found)
+        self.standing = self.standing.model_copy(update=found)
+
+    def gradient(self, batch: E) -> Tensor:
+        """That of the first step on all rows of the batch: [weights], of those that it has one for."""
+        self.model.train()
+        while not self.accumulate(batch, np.arange(len(batch))):
+            self.halve_micro_batch()
+        parameters = trained_parameters(self.trained).values()
+        found = [weight.grad.flatten() for weight in parameters if weight.grad is not None]
+        self.optimizer.zero_grad()
+        return torch.cat(found)
+
+    @torch.no_grad()
+    def divergence(self, batch: E) -> float:
+        """The student's mean divergence from the teacher."""
+        rows, size = np.arange(len(batch)), self.standing.micro_batch
+        starts = range(0, len(rows), size)
+        return sum(float(self.learner.divergence(self.model, batch, rows[start : start + size])) for start in starts)
+
     def train_step(self, batch: E) -> None:
         """One update of the weights."""
         self.model.train()
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule.rate_at(self.standing.step)
-        while not self.accumulate(batch):
+        while not self.accumulate(batch, self.ranks.share(len(batch))):
             self.halve_micro_batch()
         self.ranks.sum_gradients(trained_parameters(self.trained).values())
         torch.nn.utils.clip_grad_norm_(self.trained.parameters(), MAX_GRADIENT_NORM)
@@ -116,10 +152,9 @@ class Fit(Generic[E]):
         self.optimizer.zero_grad()
         self.standing = self.standing.model_copy(update={"step": self.standing.step + 1})
 
-    def accumulate(self, batch: E) -> bool:
-        """Add up the gradients of this process's rows by micro-batches; False where one does not fit into memory."""
+    def accumulate(self, batch: E, rows: NDArray[np.int64]) -> bool:
+        """Add up the gradients of these rows by micro-batches; False where one does not fit into memory."""
         torch.manual_seed(step_seed(self.schedule.seed, self.standing.step, self.ranks.rank))  # of dropout
-        rows = self.ranks.share(len(batch))
         try:
             for start in range(0, len(rows), self.standing.micro_batch):
                 loss = self.learner.loss(self.model, batch, rows[start : start + self.standing.micro_batch])

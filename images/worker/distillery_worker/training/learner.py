@@ -1,7 +1,7 @@
 """What a model is trained on and what its checkpoints are chosen by."""
 
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -14,25 +14,45 @@ from ..losses.objective import RowWeights, objective, row_weights
 from ..tasks.head import RowHead
 from ..teachers.local import on_device, predict
 from ..teachers.teacher import Encoder
-from .examples import Examples, Learnable
+from .examples import E, Examples
+from .first_step import spread
 from .signals import Signals
 
 SCORE_BATCH = 256
-E_contra = TypeVar("E_contra", bound=Learnable, contravariant=True)
+TO_THE_TEACHER = Objective(alpha=1.0, temperature=1.0)
 
 
-class Learning(Protocol[E_contra]):
+class Learning(Protocol[E]):
     """What a model is trained on, and what its checkpoints are chosen by, whatever the task."""
+
+    @property
+    def objective(self) -> Objective:
+        """What it is trained to do."""
 
     @property
     def signals(self) -> Signals | None:
         """What it learns from inside the teacher."""
 
-    def loss(self, model: Any, batch: E_contra, rows: NDArray[np.int64]) -> Tensor:
+    def loss(self, model: Any, batch: E, rows: NDArray[np.int64]) -> Tensor:
         """What these rows add to the loss of their batch, a scalar with its graph."""
 
-    def score(self, model: Any, examples: E_contra) -> float:
+    def score(self, model: Any, examples: E) -> float:
         """How good the model is on the examples; higher is better."""
+
+    def check_answers(self, examples: E) -> None:
+        """Refuse answers of the teacher that agree with gold no better than by chance (TeacherUnfit)."""
+
+    def sample(self, examples: E) -> E:
+        """A few rows that the teacher's term counts. Raises InputRefused (NoSignal)."""
+
+    def exchanged(self, batch: E) -> E:
+        """The batch with each of the teacher's answers in the place of another one."""
+
+    def divergence(self, model: Any, batch: E, rows: NDArray[np.int64]) -> Tensor:
+        """What these rows add to the mean divergence of the model from the teacher, a scalar; of scores, squared."""
+
+    def check_start(self, divergence: float, examples: E) -> None:
+        """Refuse a student that begins too far from the teacher's answers to learn from them (StudentUnfit)."""
 
 
 @dataclass(frozen=True)
@@ -70,3 +90,29 @@ class Learner:
         batches = [self.encoder.collate(examples.rows[start : start + SCORE_BATCH]) for start in starts]
         outputs = np.concatenate([predict(model, batch) for batch in batches])
         return self.head.score(outputs, examples.gold.numpy())
+
+    def check_answers(self, examples: Examples) -> None:
+        """Of labelled rows with a usable answer. Raises InputRefused (TeacherUnfit)."""
+        known = self.head.has_gold(examples.gold) & ~examples.teacher.isnan().any(dim=-1)
+        self.head.check_answers(examples.teacher[known].numpy(), examples.gold[known].numpy())
+
+    def sample(self, examples: Examples) -> Examples:
+        """Evenly from rows in the order of the teacher's answers: two differ if any do. Raises InputRefused."""
+        shown = examples.seen_in(0)
+        taught = np.flatnonzero(self.weights(shown).soft.numpy())
+        answers = shown.teacher[taught].numpy()
+        order = np.argsort(answers @ np.arange(1, 1 + answers.shape[1]), kind="stable")
+        return shown.take(spread(taught[order]))
+
+    def exchanged(self, batch: Examples) -> Examples:
+        """Each row with the answer to the one before it."""
+        return replace(batch, teacher=batch.teacher.roll(1, dims=0))
+
+    def divergence(self, model: Any, batch: Examples, rows: NDArray[np.int64]) -> Tensor:
+        """KL(teacher || student) in nats; of scores the squared difference."""
+        return replace(self, objective=TO_THE_TEACHER, signals=None).loss(model, batch, rows)
+
+    def check_start(self, divergence: float, examples: Examples) -> None:
+        """As the head says. Raises InputRefused (StudentUnfit)."""
+        answers = examples.teacher[~examples.teacher.isnan().any(dim=-1)]
+        self.head.check_start(divergence, answers.numpy())
