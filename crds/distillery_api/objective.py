@@ -34,6 +34,12 @@ class Attention(Model):
     weight: Weight = 1.0
 
 
+class Margin(Model):
+    """Adds weight * MSE of the differences between scores of texts of the same query (MarginMSE) to both terms."""
+
+    weight: Weight = 1.0
+
+
 class Objective(Model):
     """alpha * T^2 * D(teacher, student) + (1 - alpha) * CE(gold); rows without gold get the first term alone.
 
@@ -66,5 +72,6 @@ class Objective(Model):
         ]
         | None
     ) = None
+    margin: Margin | None = None
     hidden_states: HiddenStates | None = None
     attention: Attention | None = None

@@ -7,6 +7,11 @@ SCORING_RULES = (
         ".dataset.columns.query",
     ),
     (
+        "!has(self.objective.margin) || has(self.dataset.columns.query)",
+        "margin compares the scores of texts of one query; name its column in dataset.columns.query, or remove it",
+        ".objective.margin",
+    ),
+    (
         "self.task != 'text-scoring' || !has(self.objective.temperature)",
         "objective.temperature: scores have no temperature; remove it",
         ".objective.temperature",

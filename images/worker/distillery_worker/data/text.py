@@ -1,12 +1,15 @@
 """Rows of text, alone or with the query that it answers, and their gold values."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from distillery_api.dataset import Columns
 from distillery_api.digests import digest_of
 from distillery_engine import Text
 from distillery_storage.folders import file_digest
+from torch import Tensor
 
 from ..errors import InputRefused
 from .files import ReadGold, Rows, fetch_file, read_columns, row_groups
@@ -34,6 +37,14 @@ def load_texts(uri: str, field: str, columns: Columns, read_gold: ReadGold | Non
     groups = row_groups(table[columns.group], field, columns.group) if columns.group else None
     slices = [str(value) for value in table[columns.slice]] if columns.slice else None
     return Rows(texts, gold, file_digest(path), [row_key(text) for text in texts], groups, slices)
+
+
+def query_numbers(inputs: Sequence[Any]) -> Tensor | None:
+    """Equal numbers for rows with the same query: int64 [rows]; None where rows are no pairs of query and text."""
+    if not inputs or not isinstance(inputs[0], tuple):
+        return None
+    numbers = {query: number for number, query in enumerate(dict.fromkeys(query for query, _ in inputs))}
+    return torch.tensor([numbers[query] for query, _ in inputs])
 
 
 def whole_text(text: Text) -> str:

@@ -8,6 +8,8 @@ from distillery_api.run import ArtifactRef, JobRef
 from distillery_api.schema import Digest, Model
 from distillery_gate import Criterion, Verdict
 
+from .ranking import Ranking
+
 
 class Content(Model):
     """Something that was read, by address and content."""
@@ -33,6 +35,7 @@ class Report(Model):
     gate_hash: Digest
     verdict: Verdict
     measured: list[Measured]
+    ranking: dict[str, Ranking] | None = None  # by model, where texts are scored against queries
 
     def status(self, uri: str, digest: str) -> VerdictStatus:
         """The verdict as the job's status holds it."""

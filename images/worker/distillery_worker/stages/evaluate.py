@@ -20,6 +20,7 @@ from ..context import Context
 from ..data.files import Rows
 from ..errors import InputRefused
 from ..evaluation.latency import measure
+from ..evaluation.ranking import Ranking, ranking
 from ..evaluation.report import Content, Report
 from ..evaluation.teacher_answers import HeldOutAnswers
 from ..tasks.head import Answer, Head
@@ -184,6 +185,7 @@ def publish(evaluation: Evaluation, target: Prefix, record: TrainRecord, verdict
         gate_hash=run.gate.hash,
         verdict=verdict,
         measured=measured(models, verdict),
+        ranking=rankings(evaluation),
     )
     target.create(REPORT, report.model_dump_json(by_alias=True, exclude_none=True).encode())
     status = read_report(target)
@@ -217,6 +219,17 @@ def measured(models: dict[str, Candidate], verdict: Verdict) -> list[Measured]:
         )
         for found in verdict.measurements
     ]
+
+
+def rankings(evaluation: Evaluation) -> dict[str, Ranking] | None:
+    """How each model ranks the texts of a query; None where there are no queries, or none with texts to rank."""
+    truths = evaluation.head.truths(evaluation.test)
+    if "query" not in truths:
+        return None
+    queries, gold = [str(query) for query in truths["query"]], np.array(truths["gold"], dtype=np.float64)
+    models = evaluation.models.items()
+    found = {name: ranking(queries, gold, np.array(model.answers, dtype=np.float64)) for name, model in models}
+    return {name: each for name, each in found.items() if each} or None
 
 
 def training_facts(record: TrainRecord) -> dict[str, object]:

@@ -31,8 +31,6 @@ from ..training.ranks import Ranks, joined
 from ..training.signals import signals_of
 from .dataset import rows_to_learn
 
-CONTROL_OBJECTIVE = Objective(alpha=0.0, temperature=1.0)
-
 
 @dataclass(frozen=True)
 class Training:
@@ -112,7 +110,9 @@ def train_both(run: TrainRun, context: Context, student: Prefix, ranks: Ranks) -
     control = None
     if run.training.control:
         paced = training.schedule(len(split.learn), run.training.control.learning_rate)
-        control = fit(training, "control", task.without_teacher(split, teacher), paced, CONTROL_OBJECTIVE)
+        # Margins of gold scores are no signal from the teacher.
+        target = Objective(alpha=0.0, temperature=1.0, margin=run.objective.margin)
+        control = fit(training, "control", task.without_teacher(split, teacher), paced, target)
     if ranks.first:
         publish(training, split, learned, control)
     ranks.wait()

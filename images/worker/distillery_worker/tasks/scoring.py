@@ -99,6 +99,11 @@ class Scoring(RowHead):
         """The gold scores."""
         return [float(score) for score in gold]
 
+    def truths(self, rows: Rows) -> dict[str, list[Answer]]:
+        """The gold scores, and the queries of rows that have one."""
+        queries: list[Answer] = [row[0] for row in rows.inputs if isinstance(row, tuple)]
+        return super().truths(rows) | ({"query": queries} if queries else {})
+
     def judge(self, rows: Rows, answers: Mapping[str, Sequence[Any]], gate: GateSpec) -> Verdict:
         """By absolute errors."""
         gold = self.truths(rows)["gold"]

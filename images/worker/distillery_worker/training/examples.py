@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..data.files import Rows
 from ..data.teacher_filters import keep_by_teacher
+from ..data.text import query_numbers
 from ..data.views import Views
 from ..errors import InputRefused
 from ..labels.segments import RowLabels
@@ -29,13 +30,15 @@ class Examples:
     """n rows. rows: encoded inputs; gold: [n], the head's `without_gold` where there is none; teacher: [n, outputs],
     NaN where no answer is usable.
 
-    others: the same rows in their further views, each with the teacher's answers to it
+    others: the same rows in their further views, each with the teacher's answers to it; queries: [n], equal numbers for
+    texts of the same query, where rows have one
     """
 
     rows: list[Any]
     gold: Tensor
     teacher: Tensor
     others: tuple["Examples", ...] = ()
+    queries: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -44,7 +47,10 @@ class Examples:
         """The rows at these indices, in all views."""
         picked = torch.from_numpy(indices)
         others = tuple(other.take(indices) for other in self.others)
-        return Examples([self.rows[index] for index in indices], self.gold[picked], self.teacher[picked], others)
+        queries = None if self.queries is None else self.queries[picked]
+        return Examples(
+            [self.rows[index] for index in indices], self.gold[picked], self.teacher[picked], others, queries
+        )
 
     def with_gold(self, head: RowHead) -> "Examples":
         """The labelled rows alone."""
@@ -134,7 +140,7 @@ def labelled(rows: Rows, gold: Tensor, encoder: Encoder, lookup: Lookup, views: 
     first, *others = (
         Examples(encoded[start : start + len(rows)], gold, teacher[start : start + len(rows)]) for start in starts
     )
-    return replace(first, others=tuple(others))
+    return replace(first, others=tuple(others), queries=query_numbers(rows.inputs))
 
 
 def stored_labels(lookup: Lookup, rows: Rows) -> list[RowLabels]:
@@ -165,28 +171,47 @@ def kept_by_teacher(split: Split[Examples], head: RowHead, filters: Filters) -> 
     return Split(learn.take(np.flatnonzero(keeps)), split.validation, dropped)
 
 
-def epoch_batches(lengths: NDArray[np.int64], batch_size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:
+def epoch_batches(
+    lengths: NDArray[np.int64], units: NDArray[np.int64], batch_size: int, seed: int, epoch: int
+) -> list[NDArray[np.int64]]:
     """Row indices of every batch of an epoch, each row once; depends on the arguments alone.
 
-    Rows are shuffled, sorted by length within pools of POOL_BATCHES batches, and the batches shuffled again.
+    Rows of a unit, by its number in `units` [rows], follow each other, in one batch unless it ends between them. Units
+    are shuffled, sorted by their longest row within pools of POOL_BATCHES batches, and the batches shuffled again.
     """
     random = np.random.default_rng([seed, epoch])
-    order = random.permutation(len(lengths))
+    numbers, units = np.unique(units, return_inverse=True)
+    order = np.argsort(np.argsort(random.permutation(len(numbers)))[units], kind="stable")
+    longest = np.zeros(len(numbers), dtype=np.int64)
+    np.maximum.at(longest, units, lengths)
     pool = batch_size * POOL_BATCHES
     batches = []
     for start in range(0, len(order), pool):
         part = order[start : start + pool]
-        part = part[np.argsort(lengths[part], kind="stable")]
+        part = part[np.argsort(longest[units[part]], kind="stable")]
         batches += [part[first : first + batch_size] for first in range(0, len(part), batch_size)]
     return [batches[index] for index in random.permutation(len(batches))]
 
 
-def batches_from(examples: E, batch_size: int, seed: int, step: int) -> Iterator[E]:
-    """Batches without end, beginning with the one of this step (counted from 0)."""
+def batches_from(examples: E, units: NDArray[np.int64], batch_size: int, seed: int, step: int) -> Iterator[E]:
+    """Batches without end, beginning with the one of this step (counted from 0). units: as in `epoch_batches`"""
     lengths = np.array([len(row) for row in examples.rows])
     per_epoch = -(-len(examples) // batch_size)
     while True:
         epoch, first = divmod(step, per_epoch)
-        for indices in epoch_batches(lengths, batch_size, seed, epoch)[first:]:
+        for indices in epoch_batches(lengths, units, batch_size, seed, epoch)[first:]:
             yield examples.take(indices).seen_in(epoch)
             step += 1
+
+
+def micro_batches(rows: NDArray[np.int64], units: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+    """The rows in parts of at most `size`; a unit, by its number in `units` [rows], is never parted, however large."""
+    order = np.argsort(units, kind="stable")
+    ends = np.flatnonzero(np.diff(units[order], append=-1)) + 1
+    parts, start, before = [], 0, 0
+    for end in ends.tolist():
+        if end - start > size and before > start:
+            parts.append(rows[order[start:before]])
+            start = before
+        before = end
+    return [*parts, rows[order[start:]]] if len(rows) else []

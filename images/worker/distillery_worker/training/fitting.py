@@ -16,7 +16,7 @@ from ..context import Context
 from ..devices import best_device
 from ..errors import Interrupted
 from .checkpoints import Checkpoints, Standing
-from .examples import E, Split, batches_from
+from .examples import E, Split, batches_from, micro_batches
 from .first_step import kept_buffers, signal_of
 from .learner import Learning
 from .ranks import Ranks
@@ -85,7 +85,8 @@ class Fit(Generic[E]):
         if began == 0 and self.learner.objective.alpha > 0:
             self.check_start()
         context.progress.resume(began)
-        batches = batches_from(self.split.learn, self.schedule.batch_size, self.schedule.seed, began)
+        learn, schedule = self.split.learn, self.schedule
+        batches = batches_from(learn, self.learner.units(learn), schedule.batch_size, schedule.seed, began)
         clock = time.process_time()
         saved = began
         while self.standing.step < self.schedule.steps:
@@ -144,7 +145,7 @@ class Fit(Generic[E]):
         self.model.train()
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule.rate_at(self.standing.step)
-        while not self.accumulate(batch, self.ranks.share(len(batch))):
+        while not self.accumulate(batch, self.own_rows(batch)):
             self.halve_micro_batch()
         self.ranks.sum_gradients(trained_parameters(self.trained).values())
         torch.nn.utils.clip_grad_norm_(self.trained.parameters(), MAX_GRADIENT_NORM)
@@ -152,13 +153,17 @@ class Fit(Generic[E]):
         self.optimizer.zero_grad()
         self.standing = self.standing.model_copy(update={"step": self.standing.step + 1})
 
+    def own_rows(self, batch: E) -> NDArray[np.int64]:
+        """Indices of the rows of this process's units of a batch."""
+        numbers, units = np.unique(self.learner.units(batch), return_inverse=True)
+        return np.flatnonzero(np.isin(units, self.ranks.share(len(numbers))))
+
     def accumulate(self, batch: E, rows: NDArray[np.int64]) -> bool:
         """Add up the gradients of these rows by micro-batches; False where one does not fit into memory."""
         torch.manual_seed(step_seed(self.schedule.seed, self.standing.step, self.ranks.rank))  # of dropout
         try:
-            for start in range(0, len(rows), self.standing.micro_batch):
-                loss = self.learner.loss(self.model, batch, rows[start : start + self.standing.micro_batch])
-                torch.autograd.backward(loss)
+            for part in micro_batches(rows, self.learner.units(batch)[rows], self.standing.micro_batch):
+                torch.autograd.backward(self.learner.loss(self.model, batch, part))
         except torch.OutOfMemoryError:
             if self.standing.micro_batch == 1:
                 raise

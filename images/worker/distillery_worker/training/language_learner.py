@@ -68,6 +68,10 @@ class LanguageLearner:
     teacher_head: Tensor | None = None
     signals: Signals | None = None
 
+    def units(self, examples: BlockExamples) -> NDArray[np.int64]:
+        """Each block by itself."""
+        return np.arange(len(examples))
+
     def loss(self, model: Any, batch: BlockExamples, rows: NDArray[np.int64]) -> Tensor:
         """What these blocks add to the loss of their batch, a scalar with its graph."""
         part, device = batch.take(rows), device_of(model)

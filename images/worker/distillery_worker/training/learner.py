@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..devices import device_of
+from ..losses.margins import margin_loss
 from ..losses.objective import RowWeights, objective, row_weights
 from ..tasks.head import RowHead
 from ..teachers.local import on_device, predict
@@ -33,8 +34,11 @@ class Learning(Protocol[E]):
     def signals(self) -> Signals | None:
         """What it learns from inside the teacher."""
 
+    def units(self, examples: E) -> NDArray[np.int64]:
+        """Rows with equal numbers [rows] share terms of the loss, and go through the model together."""
+
     def loss(self, model: Any, batch: E, rows: NDArray[np.int64]) -> Tensor:
-        """What these rows add to the loss of their batch, a scalar with its graph."""
+        """What these rows, of whole units, add to the loss of their batch, a scalar with its graph."""
 
     def score(self, model: Any, examples: E) -> float:
         """How good the model is on the examples; higher is better."""
@@ -64,8 +68,15 @@ class Learner:
     objective: Objective
     signals: Signals | None = None
 
+    def units(self, examples: Examples) -> NDArray[np.int64]:
+        """Rows of a query where their margins are learned, else each row by itself."""
+        if self.objective.margin is None:
+            return np.arange(len(examples))
+        assert examples.queries is not None  # noqa: S101 - a rule of the API
+        return examples.queries.numpy()
+
     def loss(self, model: Any, batch: Examples, rows: NDArray[np.int64]) -> Tensor:
-        """What these rows add to the loss of their batch, a scalar with its graph."""
+        """What these rows, of whole units, add to the loss of their batch, a scalar with its graph."""
         device = device_of(model)
         part = batch.take(rows)
         inputs = on_device(self.encoder.collate(part.rows), device)
@@ -74,7 +85,17 @@ class Learner:
         losses = self.head.losses(outputs, part.teacher.nan_to_num().to(device), part.gold.to(device), self.objective)
         weights = RowWeights(*(weight.to(device) for weight in self.weights(batch).take(torch.from_numpy(rows))))
         loss = objective(losses, weights, self.objective.alpha)
+        if self.objective.margin:
+            loss = loss + self.objective.margin.weight * self.margins(outputs.squeeze(-1), batch, rows)
         return loss + self.signals.losses(inputs).sum() / len(batch) if self.signals else loss
+
+    def margins(self, scores: Tensor, batch: Examples, rows: NDArray[np.int64]) -> Tensor:
+        """What pairs among these rows, with the student's scores [rows], add to the errors of margins in both terms."""
+        counts, alpha, picked = self.weights(batch), self.objective.alpha, torch.from_numpy(rows)
+        assert batch.queries is not None  # noqa: S101 - as above
+        soft = margin_loss(scores, batch.teacher.squeeze(-1), batch.queries, counts.soft > 0, picked)
+        gold = margin_loss(scores, batch.gold, batch.queries, counts.gold > 0, picked)
+        return alpha * soft + (1 - alpha) * gold
 
     def weights(self, batch: Examples) -> RowWeights:
         """What the batch's rows count."""

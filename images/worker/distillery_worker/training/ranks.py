@@ -34,9 +34,9 @@ class Ranks:
         """Whether it is the one that validates and writes."""
         return self.rank == 0
 
-    def share(self, rows: int) -> NDArray[np.int64]:
-        """Indices of this process's rows of a batch; those of all processes together are each row once."""
-        return np.arange(self.rank, rows, self.size)
+    def share(self, units: int) -> NDArray[np.int64]:
+        """Numbers of this process's units of a batch; those of all processes together are each unit once."""
+        return np.arange(self.rank, units, self.size)
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Replace every gradient by its sum over the processes; a weight that none has a gradient for stays without."""
