@@ -25,11 +25,23 @@ WORKER = ("distillery_worker", "torch")
 def run(options: argparse.Namespace) -> int:
     """0 Pass, 1 Fail, 2 Inconclusive, 3 failed, 130 stopped."""
     request = read_request(options.files, options.name, options.storage, options.defaults)
+    require_one_node(request)
     require_worker()
     if options.storage is not None:
         options.storage.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="distillery-"))
     return carry_out(request, folder, Screen(sys.stdout))
+
+
+def require_one_node(request: Request) -> None:
+    """Pods that train together need the network of a cluster. Raises Refused."""
+    training = request.job["spec"].get("training") or {}
+    if (nodes := training.get("nodes", 1)) > 1:
+        processes = nodes * training.get("processesPerNode", 1)
+        raise Refused(
+            f"spec.training.nodes: {nodes} pods train together on a cluster, and this machine is one node; set it to 1"
+            f" and training.processesPerNode to {processes} or less, which makes the same student"
+        )
 
 
 def require_worker() -> None:

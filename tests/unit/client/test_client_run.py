@@ -1,6 +1,7 @@
 """A job on this machine ends as the operator would end it: retries, verdicts, stops, and what is told of them."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -29,6 +30,17 @@ def test_the_exit_code_is_the_verdict(
     assert f"retention  {result}" in shown
     assert shown.rstrip().endswith("/1/report.json")
     assert (tmp_path / "new/storage").is_dir()
+
+
+def test_a_training_of_several_pods_is_refused_before_anything_runs(
+    stages: Stages, job_file: JobFile, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started = stages()
+    training = {"nodes": 3, "processesPerNode": 2}
+    assert main(["run", "-f", job_file(training=training)]) == 3
+    said = "spec.training.nodes: 3 pods .* set it to 1 and training.processesPerNode to 6 or less"
+    assert re.search(said, capsys.readouterr().err)
+    assert not started.exists()
 
 
 def test_stages_run_in_order_and_each_end_is_told(
