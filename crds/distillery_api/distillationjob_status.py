@@ -6,6 +6,7 @@ from pydantic import Field
 
 from .distillationjob import GateSpec
 from .schema import CONDITION_LIST, Condition, Digest, Failure, Model
+from .sources import Revision
 
 
 class Progress(Model):
@@ -88,14 +89,19 @@ class VerdictStatus(Model):
     report_digest: Digest
 
 
+TeacherName = Annotated[str, Field(max_length=63)]
+
+
 class Artifacts(Model):
     """What the run resolved and made, by content."""
 
     teacher_digest: Digest | None = None
-    teacher_digests: Annotated[dict[Annotated[str, Field(max_length=63)], Digest], Field(max_length=8)] | None = None
+    teacher_digests: Annotated[dict[TeacherName, Digest], Field(max_length=8)] | None = None
+    teacher_revisions: Annotated[dict[TeacherName, Revision], Field(max_length=8)] | None = None
     student_model_digest: Digest | None = None
+    student_model_revision: Revision | None = None
     labels_key: Digest | None = None
-    labels_keys: Annotated[dict[Annotated[str, Field(max_length=63)], Digest], Field(max_length=8)] | None = None
+    labels_keys: Annotated[dict[TeacherName, Digest], Field(max_length=8)] | None = None
     student_key: Digest | None = None
     selection_key: Digest | None = None  # of the rows that dataset.filters keep
     rows: Annotated[dict[Annotated[str, Field(max_length=32)], int], Field(max_length=8)] | None = None

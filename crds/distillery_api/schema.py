@@ -76,13 +76,15 @@ Digest = Annotated[
     ),
 ]
 
+STORES = "^(s3|pvc)://[^/?#]+(/[^?#]*)?$"
+NO_CLIMBING = ("!self.contains('/../') && !self.endsWith('/..')", "write the path without '..'")
 # The same rules for every place that names data: the messages say what is served today.
 URI_RULES = (
     (
-        "self.matches('^(s3|pvc)://[^/?#]+(/[^?#]*)?$')",
+        f"self.matches('{STORES}')",
         "write s3://bucket/path or pvc://claim/path; other stores are not supported",
     ),
-    ("!self.contains('/../') && !self.endsWith('/..')", "write the path without '..'"),
+    NO_CLIMBING,
 )
 Uri = Annotated[str, Field(min_length=1, max_length=1024, json_schema_extra=rules(*URI_RULES))]
 

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from .distillationjob_status import VerdictStatus
 from .schema import Digest, Failure, Model
+from .sources import Revision
 
 LIMIT = 4096
 LONGEST, SHORTEST = 1024, 16  # characters of a message: as the fields allow, and the least that says anything
@@ -18,6 +19,9 @@ class PreflightResult(Model):
     teacher_digest: Digest
     teacher_digests: Annotated[dict[str, Digest], Field(max_length=8)] | None = None  # of several, by name
     student_model_digest: Digest | None = None
+    # Of each teacher in order, empty where its address has none: by name they might not fit the message.
+    teacher_revisions: Annotated[list[Revision], Field(max_length=8)] | None = None
+    student_model_revision: Revision | None = None
     labels_key: Digest
     labels_keys: Annotated[dict[str, Digest], Field(max_length=8)] | None = None  # of several teachers' sets, by name
     student_key: Digest

@@ -16,7 +16,9 @@ def keep(state: Pass, stage: str, summaries: list[Summary], attempt: Attempt) ->
         found = first.preflight
         update = {
             "teacher_digest": found.teacher_digest, "teacher_digests": found.teacher_digests,
+            "teacher_revisions": revisions(state, found.teacher_revisions),
             "student_model_digest": found.student_model_digest,
+            "student_model_revision": found.student_model_revision,
             "labels_key": found.labels_key, "labels_keys": found.labels_keys, "student_key": found.student_key,
             "rows": {**found.rows, "missing": found.missing_rows}, "label_bytes": found.label_bytes,
             "selection_key": found.selection_key, "dropped_rows": found.dropped_rows or None,
@@ -47,6 +49,12 @@ def keep(state: Pass, stage: str, summaries: list[Summary], attempt: Attempt) ->
         return Failure(reason="ResultUnreadable", message=f"the {stage} stage ended without its result")
     state.made = state.made.model_copy(update=update)
     return None
+
+
+def revisions(state: Pass, found: list[str] | None) -> dict[str, str] | None:
+    """By the teachers' names, those that have one."""
+    named = zip(state.view.spec.teachers, found or [], strict=False)
+    return {teacher.name: revision for teacher, revision in named if revision} or None
 
 
 def refusal(state: Pass, verdict: VerdictStatus, attempt: Attempt) -> Failure | None:

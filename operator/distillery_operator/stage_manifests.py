@@ -19,7 +19,7 @@ from distillery_api.run import (
     Run,
     TrainRun,
 )
-from distillery_api.sources import ModelSource
+from distillery_api.sources import ModelSource, at_revision
 from distillery_api.student import Student
 from distillery_api.teachers import API_KEY, Teacher
 
@@ -69,28 +69,32 @@ def build_run(
 
 
 def pinned_teachers(teachers: list[Teacher], made: Artifacts) -> list[Teacher]:
-    """The teachers, each folder with the digest that preflight found for it."""
+    """The teachers, each folder at the revision and with the digest that preflight found for it."""
     alone = {teachers[0].name: made.teacher_digest} if made.teacher_digest else {}
     found = made.teacher_digests or alone
+    revisions = made.teacher_revisions or {}
 
     def pin(teacher: Teacher) -> Teacher:
         if teacher.model is None:
             return teacher
-        return teacher.model_copy(update={"model": pinned(teacher.model, found.get(teacher.name))})
+        model = pinned(teacher.model, found.get(teacher.name), revisions.get(teacher.name))
+        return teacher.model_copy(update={"model": model})
 
     return [pin(teacher) for teacher in teachers]
 
 
 def pinned_student(student: Student, made: Artifacts) -> Student:
-    """The student with the digest that preflight found for its given model."""
+    """The student at the revision and with the digest that preflight found for its given model."""
     if student.model is None:
         return student
-    return student.model_copy(update={"model": pinned(student.model, made.student_model_digest)})
+    model = pinned(student.model, made.student_model_digest, made.student_model_revision)
+    return student.model_copy(update={"model": model})
 
 
-def pinned(source: ModelSource, found: str | None) -> ModelSource:
-    """The folder with the digest that the spec gives or preflight found."""
-    return ModelSource(uri=source.uri, digest=source.digest or found)
+def pinned(source: ModelSource, found: str | None, revision: str | None) -> ModelSource:
+    """The folder at that revision of its repository, with the digest that the spec gives or preflight found."""
+    uri = at_revision(source.uri, revision) if revision else source.uri
+    return ModelSource(uri=uri, digest=source.digest or found)
 
 
 def build_stage_job(

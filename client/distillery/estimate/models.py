@@ -7,6 +7,7 @@ from typing import Any
 
 from distillery_storage import StorageError, open_prefix
 
+REPOSITORIES = ("hf://", "oci://")
 WIDTHS = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}  # bytes of a parameter
 
 
@@ -22,6 +23,8 @@ class ModelFolder:
 
 def measure_model(uri: str) -> ModelFolder:
     """By config.json and the sizes of *.safetensors. Never raises for what storage or the folder is like."""
+    if uri.startswith(REPOSITORIES):
+        return ModelFolder(unknown=f"{uri}: its size is not looked up; a copy in storage would tell it")
     try:
         prefix = open_prefix(uri)
         config = json.loads(prefix.read("config.json"))

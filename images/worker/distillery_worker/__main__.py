@@ -4,7 +4,7 @@ import os
 
 # Before torch is imported: two pods that share cores must not burn them waiting for each other's threads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import argparse
@@ -29,6 +29,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--progress-port", type=int, default=PROGRESS_PORT, help="0: any free port")
     arguments = parser.parse_args(argv)
     log_to_stderr()
+    if not names_the_hub(arguments.run):
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
     process = int(os.environ.get("LOCAL_RANK", "-1"))  # of those that the pod's first process has launched
     context = Context(
         workdir=arguments.workdir / f"process-{process}" if process >= 0 else arguments.workdir,
@@ -47,6 +49,14 @@ def main(argv: list[str] | None = None) -> int:
     if process <= 0:
         serve(context.progress, arguments.progress_port)
     return run_stage(arguments.run, arguments.termination_log if process <= 0 else Path(os.devnull), context)
+
+
+def names_the_hub(run_file: Path) -> bool:
+    """Whether a model comes from a Hugging Face hub; for every other run its library stays offline."""
+    try:
+        return "hf://" in run_file.read_text()
+    except (OSError, ValueError):
+        return False  # the stage says what is wrong with it
 
 
 def training_by_several(run_file: Path) -> TrainRun | None:

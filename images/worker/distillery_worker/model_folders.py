@@ -1,6 +1,7 @@
 """A Hugging Face folder: downloaded, checked, and loaded. `field` is the field of the spec that names it."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,14 @@ import torch
 from distillery_api.digests import digest_files
 from distillery_api.sources import ModelSource
 from distillery_storage import download_folder
+from distillery_storage.folders import file_digest
 from transformers import PreTrainedModel
 
 from .data.files import first_line
 from .devices import best_device
 from .errors import InputRefused
+from .model_sources.artifact import pull_artifact
+from .model_sources.hub import pull_from_hub
 
 CONFIG, TOKENIZER, TOKENIZER_CONFIG = "config.json", "tokenizer.json", "tokenizer_config.json"
 SAFETENSORS, ONNX = ".safetensors", ".onnx"
@@ -22,10 +26,11 @@ PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 
 class Downloaded(NamedTuple):
-    """Digests of a folder's files by name, and of all together."""
+    """Digests of a folder's files by name, and of all together, and its address at the revision that was fetched."""
 
     files: dict[str, str]
     digest: str
+    uri: str
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class ModelFolder:
     """A folder whose static files have been read."""
 
     path: Path
-    uri: str
+    uri: str  # with the revision, where its source has any
     field: str
     digest: str  # of all files
     files: dict[str, str]  # digests by name
@@ -51,11 +56,10 @@ def fetch_folder(
 
     Raises InputRefused, DigestMismatch's reason included, and storage errors.
     """
-    return read_folder(source, field, needed, download(source, field, dest), dest, weights)
+    return read_folder(field, needed, download(source, field, dest), dest, weights)
 
 
 def read_folder(
-    source: ModelSource,
     field: str,
     needed: Sequence[str],
     downloaded: Downloaded,
@@ -63,19 +67,19 @@ def read_folder(
     weights: tuple[str, ...] = (SAFETENSORS,),
 ) -> ModelFolder:
     """Check a downloaded folder; arguments as of `fetch_folder`. Raises InputRefused."""
-    files, digest = downloaded
-    check_formats(files, needed, source.uri, field, weights)
-    config = read_json(dest / CONFIG, source.uri, field)
+    files, digest, uri = downloaded
+    check_formats(files, needed, uri, field, weights)
+    config = read_json(dest / CONFIG, uri, field)
     if "auto_map" in config:
         raise InputRefused(
-            "UnsafeFormat", f"{field}: {source.uri} needs Python code of its own (auto_map); use a built-in model"
+            "UnsafeFormat", f"{field}: {uri} needs Python code of its own (auto_map); use a built-in model"
         )
-    return ModelFolder(dest, source.uri, field, digest, files, config)
+    return ModelFolder(dest, uri, field, digest, files, config)
 
 
 def download(source: ModelSource, field: str, dest: Path) -> Downloaded:
-    """Download a folder. Raises InputRefused (DigestMismatch) and storage errors."""
-    files = download_folder(source.uri, dest)
+    """Download a folder. Raises InputRefused (DigestMismatch, and what its source refuses) and storage errors."""
+    files, uri = fetch_files(source.uri, field, dest)
     digest = digest_files(files)
     if source.digest and source.digest != digest:
         raise InputRefused(
@@ -83,7 +87,19 @@ def download(source: ModelSource, field: str, dest: Path) -> Downloaded:
             f"{field}: {source.uri} is {digest}, not {source.digest};"
             " the folder was changed: restore it, or set the digest you mean",
         )
-    return Downloaded(files, digest)
+    return Downloaded(files, digest, uri)
+
+
+def fetch_files(uri: str, field: str, dest: Path) -> tuple[dict[str, str], str]:
+    """Digests by name of the files that are now in `dest`, and the address with the revision that they are of."""
+    for scheme, pull in (("hf://", pull_from_hub), ("oci://", pull_artifact)):
+        if uri.startswith(scheme):
+            if dest.exists():
+                shutil.rmtree(dest)  # what lies there would be taken for a part of the model
+            dest.mkdir(parents=True)
+            pinned = pull(uri, field, dest)
+            return {path.name: file_digest(path) for path in dest.iterdir()}, pinned
+    return download_folder(uri, dest), uri
 
 
 def check_formats(files: dict[str, str], needed: Sequence[str], uri: str, field: str, weights: tuple[str, ...]) -> None:
@@ -97,7 +113,9 @@ def check_formats(files: dict[str, str], needed: Sequence[str], uri: str, field:
                 " read; save the model with safetensors",
             )
         wanted = " or ".join(weights)
-        raise InputRefused("ModelUnsupported", f"{field}: {uri} has no {wanted} weights; add them")
+        raise InputRefused(
+            "ModelUnsupported", f"{field}: {uri} has no {wanted} weights; add them, since pickles are not read"
+        )
     for name in (CONFIG, *needed):
         if name not in files:
             raise InputRefused(

@@ -3,7 +3,7 @@
 import pytest
 from distillery_api.distillationjob_status import Measured, VerdictStatus
 from distillery_api.schema import Failure
-from distillery_api.summary import LIMIT, CompressResult, LabelResult, Summary, TrainResult, parse
+from distillery_api.summary import LIMIT, CompressResult, LabelResult, PreflightResult, Summary, TrainResult, parse
 from stage_results import DIGESTS, RESULTS, criterion
 
 TEXTS = {"ascii": "x", "two bytes": "é", "three bytes": "文", "four bytes": "😀", "quotes": '"', "control": "\x01"}
@@ -98,6 +98,19 @@ def test_the_longest_uris_of_a_result_fit():
         max_abs_difference=1e-6,
     )  # fmt: skip
     assert len(Summary(stage="compress", compress=result).message().encode()) <= LIMIT
+
+
+def test_what_preflight_finds_of_eight_teachers_with_the_longest_names_fits():
+    named = {f"{place}" + "n" * 62: DIGESTS["labels"] for place in range(8)}
+    found = PreflightResult(
+        teacher_digest=DIGESTS["teacher"], teacher_digests=named, teacher_revisions=[DIGESTS["artifact"]] * 8,
+        student_model_digest=DIGESTS["student"], student_model_revision=DIGESTS["artifact"],
+        labels_key=DIGESTS["labels"], labels_keys=named, student_key=DIGESTS["student"],
+        selection_key=DIGESTS["report"], missing_rows=10**9, label_bytes=10**15,
+        rows=dict.fromkeys(("train", "unlabelled", "test"), 10**9),
+        dropped_rows=dict.fromkeys(("length", "language", "contamination", "dedupe", "teacherConfidence"), 10**9),
+    )  # fmt: skip
+    assert parse(Summary(stage="preflight", preflight=found).message()) is not None
 
 
 def test_absent_parts_are_left_out():

@@ -137,6 +137,7 @@ def test_a_model_is_measured_by_its_weight_files(
 def test_a_model_that_cannot_be_read_says_so(tmp_path: Path) -> None:
     assert "not found" in measure_model(f"file://{tmp_path}/nothing").unknown
     assert "is not mounted" in measure_model("pvc://claim/model").unknown
+    assert "not looked up" in measure_model("hf://org/name@main").unknown
 
 
 def test_an_encoder_is_counted_from_its_configuration() -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from distillery_api.run import RUN, RUN_ANNOTATION, Run
+from distillery_api.run import RUN, RUN_ANNOTATION, Run, TrainRun
 from job_world import JobWorld
 from stage_results import DIGESTS, preflight
 
@@ -62,3 +62,25 @@ def test_status_tells_the_digests_of_several_teachers_by_name():
     digests = {"main": DIGESTS["teacher"], "pinned": DIGESTS["incumbent"]}
     world.succeed(preflight=preflight().model_copy(update={"teacher_digests": digests}))
     assert world.status["artifacts"]["teacherDigests"] == digests
+
+
+def test_later_stages_read_a_repository_at_the_revision_that_preflight_found():
+    repositories = [
+        {"name": "hub", "model": {"uri": "hf://org/name@main"}},
+        {"name": "stored", "model": {"uri": "s3://bucket/stored"}},
+        {"name": "registry", "model": {"uri": "oci://ghcr.io/org/name:v1"}},
+    ]
+    commit, digest = "c" * 40, DIGESTS["artifact"]
+    found = {"teacher_revisions": [commit, "", digest], "student_model_revision": commit}
+    world = JobWorld(teachers=repositories, student={"model": {"uri": "hf://org/small@main"}})
+    world.settle()
+    world.succeed(preflight=preflight().model_copy(update=found))
+    assert world.status["artifacts"]["teacherRevisions"] == {"hub": commit, "registry": digest}
+    assert world.status["artifacts"]["studentModelRevision"] == commit
+    uris = [teacher.model.uri for teacher in told(world.current()["spec"]["template"]).teachers if teacher.model]
+    assert uris == [f"hf://org/name@{commit}", "s3://bucket/stored", f"oci://ghcr.io/org/name@{digest}"]
+    world.succeed()
+    train = told(world.current()["spec"]["template"])
+    assert isinstance(train, TrainRun)
+    assert train.student.model is not None
+    assert train.student.model.uri == f"hf://org/small@{commit}"

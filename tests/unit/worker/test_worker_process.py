@@ -89,6 +89,13 @@ def fetch(port: int, path: str) -> str:
         return str(answer.read().decode())
 
 
+@pytest.mark.parametrize(("text", "named"), [('{"uri":"hf://org/name@main"}', True), ('{"uri":"s3://b/hf"}', False)])
+def test_only_a_run_with_a_model_of_a_hub_may_ask_one(tmp_path: Path, text: str, named: bool) -> None:
+    (tmp_path / "run.json").write_text(text)
+    assert __main__.names_the_hub(tmp_path / "run.json") is named
+    assert not __main__.names_the_hub(tmp_path / "none.json")
+
+
 def test_progress_is_served_as_json_and_to_prometheus() -> None:
     progress = Progress("label")
     server = serve(progress, 0)

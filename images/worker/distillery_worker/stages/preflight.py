@@ -6,6 +6,7 @@ from typing import Any
 from distillery_api.digests import digest_of
 from distillery_api.objective import Objective
 from distillery_api.run import PreflightRun
+from distillery_api.sources import revision_of
 from distillery_api.summary import PreflightResult
 from distillery_storage import open_prefix
 from transformers import PreTrainedModel
@@ -55,11 +56,13 @@ def preflight(run: PreflightRun, context: Context) -> PreflightResult:
     return PreflightResult(
         teacher_digest=panel.digest,
         teacher_digests=panel.folder_digests(),
+        teacher_revisions=panel.revisions(),
         labels_key=panel.labels_key,
         labels_keys=panel.labels_keys(),
         label_bytes=round(sum(len(missing[key]) * size for key, size in per_row.items())),
         student_key=student_key(run, panel.labels_key, files, student, given),
         student_model_digest=given.digest if given else None,
+        student_model_revision=revision_of(given.uri) if given else None,
         selection_key=selection_key(run.dataset, files),
         rows={field: len(rows) for field, rows in files.items()},
         dropped_rows=curated.dropped,

@@ -25,7 +25,7 @@ def fetch_initial(source: ModelSource, teacher: Path, dest: Path) -> ModelFolder
     if tokens_of(dest / TOKENIZER) != tokens_of(teacher / TOKENIZER):
         raise InputRefused(
             "TokenizerMismatch",
-            f"{FIELD}: {source.uri}/{TOKENIZER} makes other tokens than the teacher's, so their answers cannot be"
+            f"{FIELD}: {folder.uri}/{TOKENIZER} makes other tokens than the teacher's, so their answers cannot be"
             " compared token by token; name a model with the teacher's tokenizer",
         )
     return folder

@@ -6,7 +6,6 @@ from contextlib import redirect_stderr
 from pathlib import Path
 
 import torch
-from distillery_api.sources import ModelSource
 from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -17,28 +16,26 @@ from ..model_folders import CONFIG, TOKENIZER, Downloaded, ModelFolder, read_jso
 SUFFIX = ".gguf"
 
 
-def read_gguf(source: ModelSource, field: str, downloaded: Downloaded, dest: Path) -> ModelFolder | None:
+def read_gguf(field: str, downloaded: Downloaded, dest: Path) -> ModelFolder | None:
     """What the GGUF file of a downloaded folder was turned into; None where it has none.
 
     The digests stay those of the folder and of the file. Raises InputRefused (ModelUnsupported, WeightsCorrupt).
     """
-    files, digest = downloaded
+    files, digest, uri = downloaded
     names = [name for name in files if name.endswith(SUFFIX)]
     if not names:
         return None
     if len(names) > 1:
-        raise InputRefused(
-            "ModelUnsupported", f"{field}: {source.uri} holds {listed(names)}; keep one .gguf file in a folder"
-        )
+        raise InputRefused("ModelUnsupported", f"{field}: {uri} holds {listed(names)}; keep one .gguf file in a folder")
     converted = dest / "converted"
     try:
         convert(dest, names[0], converted)
     except Exception as error:  # whatever the libraries raise, the file does not load
         raise InputRefused(
-            "WeightsCorrupt", f"{field}: {source.uri}/{names[0]} does not load: {first_line(error)}; upload it again"
+            "WeightsCorrupt", f"{field}: {uri}/{names[0]} does not load: {first_line(error)}; upload it again"
         ) from error
-    config = read_json(converted / CONFIG, source.uri, field)
-    return ModelFolder(converted, source.uri, field, digest, {TOKENIZER: files[names[0]]}, config)
+    config = read_json(converted / CONFIG, uri, field)
+    return ModelFolder(converted, uri, field, digest, {TOKENIZER: files[names[0]]}, config)
 
 
 def convert(folder: Path, name: str, out: Path) -> None:

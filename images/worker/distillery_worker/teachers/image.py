@@ -51,8 +51,8 @@ def fetch_image_teacher(source: ModelSource, read_head: ReadHead, dest: Path) ->
     channels = int(folder.config.get("num_channels") or 3)
     return ImageTeacher(
         path=dest,
-        uri=source.uri,
+        uri=folder.uri,
         digest=folder.digest,
-        head=read_head(folder.config, source.uri),
-        preprocessing=read_preprocessor(folder.read_json(PREPROCESSOR), channels, source.uri),
+        head=read_head(folder.config, folder.uri),
+        preprocessing=read_preprocessor(folder.read_json(PREPROCESSOR), channels, folder.uri),
     )

@@ -111,17 +111,17 @@ class LanguageModelTeacher(LocalTeacher):
 def fetch_language_model(source: ModelSource, length: int | None, head: Head, dest: Path) -> LanguageModelTeacher:
     """Download the folder and check it; `length` is dataset.sequenceLength. Raises InputRefused and storage errors."""
     downloaded, needed = download(source, FIELD, dest), (TOKENIZER, TOKENIZER_CONFIG)
-    folder = read_gguf(source, FIELD, downloaded, dest) or read_folder(source, FIELD, needed, downloaded, dest)
+    folder = read_gguf(FIELD, downloaded, dest) or read_folder(FIELD, needed, downloaded, dest)
     limit = length_limit(folder.config, folder.read_json(TOKENIZER_CONFIG))
     if length and length > limit:
         raise InputRefused(
             "ModelUnsupported",
-            f"dataset.sequenceLength: {length:,} tokens are more than the {limit:,} that the teacher at {source.uri}"
+            f"dataset.sequenceLength: {length:,} tokens are more than the {limit:,} that the teacher at {folder.uri}"
             " takes; lower it",
         )
     return LanguageModelTeacher(
         path=folder.path,
-        uri=source.uri,
+        uri=folder.uri,
         digest=folder.digest,
         head=head,
         tokenizer_digest=folder.files[TOKENIZER],

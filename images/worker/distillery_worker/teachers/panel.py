@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from distillery_api.digests import digest_of
 from distillery_api.run import StageRun
+from distillery_api.sources import revision_of
 from distillery_api.teachers import Teacher as TeacherSpec
 from distillery_storage import Prefix
 from numpy.typing import NDArray
@@ -142,6 +143,11 @@ class Panel:
         }
         return folders if len(self.members) > 1 else None
 
+    def revisions(self) -> list[str] | None:
+        """Of each teacher's folder in order, empty where its address has none; None where all are empty."""
+        found = [revision_of(member.spec.model.uri) if member.spec.model else None for member in self.members]
+        return [revision or "" for revision in found] if any(found) else None
+
     def parameters(self) -> int | None:
         """Weights of all teachers that count; None where one is behind an endpoint."""
         teachers = {member.teacher.digest: member.teacher for member in self.members if member.spec.weight > 0}
@@ -179,6 +185,7 @@ def fetch_panel(run: StageRun, context: Context) -> Panel:
     for number, spec in enumerate(run.teachers):
         with named(number):
             teacher = fetch(run, spec, number, context)
+        spec = pinned(spec, teacher)
         teacher = loaded.setdefault(teacher.digest, teacher)
         members.append(Member(spec, teacher, teacher.label_set(run.soft_labels)))
     weighted = [member for member in members if member.spec.weight > 0]
@@ -197,6 +204,13 @@ def fetch(run: StageRun, spec: TeacherSpec, number: int, context: Context) -> Te
     assert spec.model is not None  # noqa: S101 - the API takes one of the two
     teacher: LocalTeacher = task.fetch_teacher(run, spec.model, context.folder(f"teacher-{number}"))
     return teacher
+
+
+def pinned(spec: TeacherSpec, teacher: Teacher) -> TeacherSpec:
+    """The spec with the address at the revision that was fetched."""
+    if spec.model is None or not isinstance(teacher, LocalTeacher):
+        return spec
+    return spec.model_copy(update={"model": spec.model.model_copy(update={"uri": teacher.uri})})
 
 
 def first_local(members: Sequence[Member]) -> LocalTeacher:

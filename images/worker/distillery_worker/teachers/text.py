@@ -57,9 +57,9 @@ def fetch_text_teacher(source: ModelSource, read_head: ReadHead, dest: Path) -> 
     folder = fetch_folder(source, FIELD, (TOKENIZER, TOKENIZER_CONFIG), dest, weights=(SAFETENSORS, ONNX))
     return TextTeacher(
         path=dest,
-        uri=source.uri,
+        uri=folder.uri,
         digest=folder.digest,
-        head=read_head(folder.config, source.uri),
+        head=read_head(folder.config, folder.uri),
         tokenizer_digest=folder.files[TOKENIZER],
         max_length=length_limit(folder.config, folder.read_json(TOKENIZER_CONFIG)),
         pad_token_id=folder.config.get("pad_token_id") or 0,

@@ -1,0 +1,1 @@
+"""Where models come from beside storage: a Hugging Face hub and OCI registries."""
