@@ -9,6 +9,7 @@ from typing import NoReturn
 from distillery_storage import StorageError
 
 from .errors import Refused
+from .estimate.amounts import CPU_TFLOPS, GPU_TFLOPS
 from .gc_command import age, collect_garbage
 from .labels_command import inspect_labels, verify_labels
 from .plan_command import plan
@@ -66,9 +67,11 @@ def add_job(command: argparse.ArgumentParser) -> None:
 
 
 def add_prices(command: argparse.ArgumentParser) -> None:
-    """Arguments that make estimates possible."""
-    words = "10^12 operations a second that a device sustains: makes times known"
-    command.add_argument("--tflops", type=positive, metavar="N", help=words)
+    """Arguments that estimates rest on."""
+    words = f"10^12 operations a second that a GPU sustains; {GPU_TFLOPS:g} by default"
+    command.add_argument("--tflops", type=positive, metavar="N", default=GPU_TFLOPS, help=words)
+    words = f"the same of a pod without GPU; {CPU_TFLOPS:g} by default"
+    command.add_argument("--cpu-tflops", type=positive, metavar="N", default=CPU_TFLOPS, help=words)
     command.add_argument("--price-per-gpu-hour", type=positive, metavar="PRICE", help="in any currency")
     command.add_argument(
         "--preflight", action="store_true",

@@ -10,7 +10,7 @@ from typing import Any
 from distillery_api.summary import PreflightResult
 from distillery_storage import Entry, Prefix, StorageError, open_prefix
 
-from .estimate.amounts import HOUR, Sizes, Work, label_bytes, stage_work, total
+from .estimate.amounts import HOUR, Rates, Sizes, Work, label_bytes, stage_work, token_label_bytes, total
 from .estimate.data_files import DataFile, measure_file
 from .estimate.models import ModelFolder, measure_model, student_parameters
 from .labels.label_sets import LabelSet
@@ -34,12 +34,13 @@ def plan(options: argparse.Namespace) -> int:
         require_worker()
         with tempfile.TemporaryDirectory(prefix="distillery-") as folder:
             checked = run_preflight(request, Path(folder), len(os.sched_getaffinity(0)))
-    files = measured_files(spec["dataset"])
+    files = measured_files(spec["dataset"], spec["task"])
     teachers = [measure_model(each["model"]["uri"]) for each in spec["teachers"] if each.get("model")]
     sizes = sizes_of(spec, files, teachers, checked)
+    rates = Rates(options.tflops, options.cpu_tflops)
     sections = (
         [f"{request.job['metadata']['name']}: {spec['task']}, storage {spec['storage']['uri']}"],
-        stage_lines(stage_work(spec, sizes), options.tflops, options.price_per_gpu_hour, spec),
+        stage_lines(stage_work(spec, sizes), rates, options.price_per_gpu_hour, spec),
         [*file_lines(files), *dropped_lines(checked)],
         label_lines(spec, sizes, teachers, checked),
         list(storage_lines(spec, checked)),
@@ -48,11 +49,20 @@ def plan(options: argparse.Namespace) -> int:
     return 0
 
 
-def measured_files(dataset: Mapping[str, Any]) -> dict[str, DataFile]:
+def measured_files(dataset: Mapping[str, Any], task: str) -> dict[str, DataFile]:
     """Every file of the dataset by its field."""
-    column = str(dataset["columns"].get("text"))
+    columns = read_columns(dataset["columns"], task)
     named = {field: dataset[field] for field in ("train", "unlabelled", "test") if dataset.get(field)}
-    return {field: measure_file(uri, column) for field, uri in named.items()}
+    return {field: measure_file(uri, columns) for field, uri in named.items()}
+
+
+def read_columns(columns: Mapping[str, str], task: str) -> list[str]:
+    """Columns with the text that models read; images have none."""
+    if task == "image-classification":
+        return []
+    if "prompt" in columns:
+        return [columns["prompt"], columns["response"]]
+    return [columns[kind] for kind in ("query", "text") if kind in columns]
 
 
 def sizes_of(
@@ -68,31 +78,38 @@ def sizes_of(
         learned_bytes=total(*(file.text_bytes for file in learned)),
         tested_bytes=files["test"].text_bytes,
         teacher=total(*(each.parameters for each in teachers)) if known else None,
-        student=student_parameters(spec["student"], teachers[0].vocabulary if teachers else None),
+        student=student_parameters(spec["student"], teachers[0] if teachers else None, spec["task"]),
         missing=checked.missing_rows / rows if checked and rows and spec["task"] != "causal-lm" else 1.0,
     )
 
 
-def stage_lines(
-    works: Sequence[Work], tera_operations: float | None, gpu_hour: float | None, spec: Mapping[str, Any]
-) -> list[str]:
-    """A table of the stages, the whole cost, and the limit that holds whatever the estimates say."""
-    rows, costs = [], []
-    for work in works:
-        seconds = work.seconds(tera_operations)
-        costs.append(work.cost(seconds, gpu_hour))
-        pods = f"{work.pods} of {spec['softLabels']['shards']}" if work.stage == "label" else str(work.pods)
-        amounts = operations(work.operations), estimate(seconds), money(costs[-1])
-        rows.append((work.stage, pods, str(work.gpus), *amounts))
-    lines = table(("STAGE", "PODS", "GPUS", "OPERATIONS", "TIME", "GPU COST"), rows)
-    known = [cost for cost in costs if cost is not None]
-    lines.append(f"GPU cost in all: {money(sum(known) if len(known) == len(costs) else None)}")
-    if tera_operations is None:
-        lines.append("Times are known with --tflops: 10^12 operations a second that a device sustains.")
+def stage_lines(works: Sequence[Work], rates: Rates, gpu_hour: float | None, spec: Mapping[str, Any]) -> list[str]:
+    """A table of the stages, what all of them take, and the limit that holds whatever the estimates say."""
+    shards = spec["softLabels"]["shards"]
+    rows = [stage_row(work, rates, gpu_hour, shards) for work in works]
+    seconds = total(*(work.seconds(rates) for work in works))
+    used = total(*(work.gpu_seconds(rates) for work in works))
+    lines = table(("STAGE", "PODS", "GPUS", "OPERATIONS", "TIME", "GPU-SECONDS", "GPU COST"), rows)
+    lines.append(
+        f"Estimated in all: {time_text(seconds)}, one stage after another;"
+        f" GPU-seconds: {amount(used)}; GPU cost: {cost(used, gpu_hour)}"
+    )
+    lines.append(
+        f"Assumed: {rates.gpu:g} * 10^12 operations a second on a GPU (--tflops),"
+        f" {rates.cpu:g} * 10^12 in a pod without (--cpu-tflops)"
+    )
     if limit := (spec.get("limits") or {}).get("gpuSeconds"):
-        at_most = f", which is {money(limit / HOUR * gpu_hour)}" if gpu_hour is not None else ""
+        at_most = f", which is {cost(limit, gpu_hour)}" if gpu_hour is not None else ""
         lines.append(f"spec.limits.gpuSeconds ends the run at {limit} GPU-seconds{at_most}.")
     return lines
+
+
+def stage_row(work: Work, rates: Rates, gpu_hour: float | None, shards: int) -> tuple[str, ...]:
+    """What one stage takes."""
+    pods = f"{work.pods} of {shards}" if work.stage == "label" else str(work.pods)
+    used = work.gpu_seconds(rates)
+    amounts = operations(work.operations), time_text(work.seconds(rates)), amount(used), cost(used, gpu_hour)
+    return work.stage, pods, str(work.gpus), *amounts
 
 
 def file_lines(files: Mapping[str, DataFile]) -> list[str]:
@@ -114,13 +131,19 @@ def label_lines(
     spec: Mapping[str, Any], sizes: Sizes, teachers: Sequence[ModelFolder], checked: PreflightResult | None
 ) -> list[str]:
     """Bytes of soft labels that would be written."""
-    outputs = teachers[0].outputs if teachers else None
     rows = checked.missing_rows if checked else sizes.learned_rows
-    size = checked.label_bytes if checked else label_bytes(spec, rows, outputs)
+    size = checked.label_bytes if checked else unchecked_bytes(spec, sizes, teachers[0] if teachers else ModelFolder())
     most = "" if checked else "at most "
     words = UNKNOWN if size is None else f"{most}{bytes_text(size)} for {most}{rows} rows"
     kind = spec["softLabels"].get("kind") or ("sampled" if spec["task"] == "causal-lm" else "logits")
     return [f"Soft labels ({kind}): {words}", *(each.unknown for each in teachers if each.unknown)]
+
+
+def unchecked_bytes(spec: Mapping[str, Any], sizes: Sizes, teacher: ModelFolder) -> float | None:
+    """Bytes of soft labels by the sizes alone."""
+    if spec["task"] == "causal-lm":
+        return token_label_bytes(spec["softLabels"], sizes.learned_bytes, teacher.vocabulary, teacher.hidden)
+    return label_bytes(spec, sizes.learned_rows, teacher.outputs)
 
 
 def storage_lines(spec: Mapping[str, Any], checked: PreflightResult | None) -> Iterator[str]:
@@ -172,23 +195,32 @@ def stored_rows(storage: Prefix, key: str, entries: Sequence[Entry], teacher: st
         return 0
 
 
-def operations(amount: float | None) -> str:
+def operations(number: float | None) -> str:
     """Operations in powers of ten; a dash where they do not count."""
-    if amount is None:
+    if number is None:
         return UNKNOWN
-    return f"about {amount:.1e}" if amount else "-"
+    return f"about {number:.1e}" if number else "-"
 
 
-def estimate(seconds: float | None) -> str:
+def time_text(seconds: float | None) -> str:
     """A time that is no promise; a dash where it does not count."""
     if seconds is None:
         return UNKNOWN
     return f"about {duration(max(1.0, seconds))}" if seconds else "-"
 
 
-def money(amount: float | None) -> str:
-    """In whatever currency the price was given."""
-    return UNKNOWN if amount is None else f"{amount:.2f}"
+def amount(gpu_seconds: float | None) -> str:
+    """GPU-seconds that are no promise, in two digits; a dash where there are none."""
+    if gpu_seconds is None:
+        return UNKNOWN
+    return f"about {float(f'{max(1.0, gpu_seconds):.1e}'):.0f}" if gpu_seconds else "-"
+
+
+def cost(gpu_seconds: float | None, gpu_hour: float | None) -> str:
+    """In whatever currency the price was given; nothing without GPUs."""
+    if gpu_seconds is None or (gpu_seconds and gpu_hour is None):
+        return UNKNOWN
+    return f"{gpu_seconds / HOUR * (gpu_hour or 0.0):.2f}"
 
 
 def count(number: int | None) -> str:

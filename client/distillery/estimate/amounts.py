@@ -1,4 +1,4 @@
-"""Floating-point operations, label bytes, time and cost of a run. Pure; None is unknown.
+"""Floating-point operations, label bytes, time, GPU-seconds and cost of a run. Pure; None is unknown.
 
 A forward pass costs about 2 operations per parameter and token, a training step 6 (Kaplan et al. 2020,
 arXiv 2001.08361, section 2.1); a token is about 4 bytes of text.
@@ -6,12 +6,25 @@ arXiv 2001.08361, section 2.1); a token is about 4 bytes of text.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 FORWARD, TRAINING = 2, 6  # operations per parameter and token
 BYTES_A_TOKEN = 4
-ROW_KEY, LOGIT = 64, 4  # bytes in a segment before compression
+ROW_KEY, LOGIT, STATE = 64, 4, 2  # bytes in a segment before compression
+DRAW, TOP = 0.76, 3.3  # bytes of one draw, of one of the top k: the most that docs/soft-labels.md measures
+IDS = 50  # draws, or k, where the spec names no number
 HOUR = 3600
+GPU_TFLOPS = 10.0  # about half of the 19.5 in float32, the worker's precision, on the data sheet of NVIDIA's A100
+CPU_TFLOPS = 0.1  # little more than the 0.08 measured on one core of an AMD EPYC with AVX-512
+Amount = TypeVar("Amount", int, float)
+
+
+@dataclass(frozen=True)
+class Rates:
+    """10^12 operations a second that a GPU sustains, and a pod without one."""
+
+    gpu: float
+    cpu: float
 
 
 @dataclass(frozen=True)
@@ -35,19 +48,16 @@ class Work:
     gpus: int
     operations: float | None
 
-    def seconds(self, tera_operations: float | None) -> float | None:
-        """With that many 10^12 operations a second on each device; pods without a GPU count as one device."""
-        if self.operations == 0:
-            return 0.0
-        if self.operations is None or tera_operations is None:
+    def seconds(self, rates: Rates) -> float | None:
+        """From its first operation to its last, all its devices at work; starting pods and loading models is more."""
+        if self.operations is None:
             return None
-        return self.operations / (tera_operations * 1e12 * self.pods * max(1, self.gpus))
+        rate = rates.gpu * self.gpus if self.gpus else rates.cpu
+        return self.operations / (rate * 1e12 * self.pods)
 
-    def cost(self, seconds: float | None, gpu_hour: float | None) -> float | None:
-        """In the currency of `gpu_hour`; a stage without GPUs costs nothing of them."""
-        if not self.gpus:
-            return 0.0
-        return None if seconds is None or gpu_hour is None else seconds / HOUR * self.pods * self.gpus * gpu_hour
+    def gpu_seconds(self, rates: Rates) -> float | None:
+        """GPUs times seconds of their pods; 0 for a stage without any."""
+        return product(self.pods * self.gpus, self.seconds(rates)) if self.gpus else 0.0
 
 
 def stage_work(spec: Mapping[str, Any], sizes: Sizes) -> list[Work]:
@@ -64,18 +74,31 @@ def stage_work(spec: Mapping[str, Any], sizes: Sizes) -> list[Work]:
         "compress": 0.0,
         "evaluate": product(FORWARD, judged, tested),
     }
+    pods = {"label": spec["softLabels"]["parallelism"], "train": training["nodes"]}
     return [
-        Work(stage, spec["softLabels"]["parallelism"] if stage == "label" else 1, spec["stages"][stage]["gpus"], amount)
-        for stage, amount in operations.items()
+        Work(stage, pods.get(stage, 1), spec["stages"][stage]["gpus"], amount) for stage, amount in operations.items()
     ]
 
 
 def label_bytes(spec: Mapping[str, Any], rows: int | None, outputs: int | None) -> float | None:
-    """Bytes of the teachers' dense logits before compression, at most; of a language model unknown before cutting."""
-    if spec["task"] == "causal-lm" or outputs is None:
+    """Bytes of the teachers' dense logits before compression, at most; not of a language model's."""
+    if outputs is None:
         return None
     asked = sum(teacher["weight"] > 0 for teacher in spec["teachers"])
     return product(rows, asked * (ROW_KEY + LOGIT * outputs))
+
+
+def token_label_bytes(
+    soft_labels: Mapping[str, Any], text_bytes: int | None, vocabulary: int | None, hidden: int | None
+) -> float | None:
+    """Bytes of a language model's soft labels for all tokens of a text; of a pair the prompt has none."""
+    position = {
+        "sampled": DRAW * (soft_labels.get("samples") or IDS),
+        "topK": TOP * (soft_labels.get("k") or IDS),
+        "hidden": product(STATE, hidden),
+        "logits": product(LOGIT, vocabulary),
+    }[soft_labels.get("kind") or "sampled"]
+    return product(position, text_bytes, 1 / BYTES_A_TOKEN)
 
 
 def product(*factors: float | None) -> float | None:
@@ -88,6 +111,6 @@ def product(*factors: float | None) -> float | None:
     return result
 
 
-def total(*amounts: int | None) -> int | None:
+def total(*amounts: Amount | None) -> Amount | None:
     """A sum; unknown where a part is."""
     return None if None in amounts else sum(amount or 0 for amount in amounts)

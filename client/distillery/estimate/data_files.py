@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ COUNTED = 64 * 1024 * 1024  # bytes of a .csv or .jsonl file that is read to cou
 
 @dataclass(frozen=True)
 class DataFile:
-    """What is known of one file. `text_bytes`: of the column that models read, before tokenization."""
+    """What is known of one file. `text_bytes`: of the columns that models read, before tokenization."""
 
     uri: str
     rows: int | None = None
@@ -23,13 +24,13 @@ class DataFile:
     unknown: str = ""  # why something is unknown
 
 
-def measure_file(uri: str, column: str) -> DataFile:
+def measure_file(uri: str, columns: Sequence[str]) -> DataFile:
     """Read as little as tells the numbers. Never raises for what storage or the file is like: it says so."""
     folder, name = split_uri(uri)
     try:
         data, size = open_prefix(folder).tail(name, FOOTER if name.endswith(".parquet") else COUNTED)
         if name.endswith(".parquet"):
-            return measure_footer(uri, column, data)
+            return measure_footer(uri, columns, data)
         if len(data) < size:
             return DataFile(uri, unknown=f"{size} bytes are more than are counted; write it as .parquet")
         return measure_text(uri, data)
@@ -37,15 +38,18 @@ def measure_file(uri: str, column: str) -> DataFile:
         return DataFile(uri, unknown=(str(error).splitlines() or [type(error).__name__])[0])
 
 
-def measure_footer(uri: str, column: str, data: bytes) -> DataFile:
-    """By the footer: rows exactly, text by the size of its column chunks before compression."""
+def measure_footer(uri: str, columns: Sequence[str], data: bytes) -> DataFile:
+    """By the footer: rows exactly, text by the size of its columns' chunks before compression."""
     metadata = pq.read_metadata(io.BytesIO(data))
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     chunks = [group.column(index) for group in groups for index in range(group.num_columns)]
-    sizes = [chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema == column]
-    if not sizes:
-        return DataFile(uri, metadata.num_rows, unknown=f"has no column '{column}'")
-    return DataFile(uri, metadata.num_rows, sum(sizes))
+    sizes = dict.fromkeys(columns, 0)
+    for chunk in chunks:
+        if chunk.path_in_schema in sizes:
+            sizes[chunk.path_in_schema] += chunk.total_uncompressed_size
+    if lacking := [f"'{column}'" for column, size in sizes.items() if not size]:
+        return DataFile(uri, metadata.num_rows, unknown=f"has no column {' and '.join(lacking)}")
+    return DataFile(uri, metadata.num_rows, sum(sizes.values()) if sizes else None)
 
 
 def measure_text(uri: str, data: bytes) -> DataFile:
