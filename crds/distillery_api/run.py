@@ -9,6 +9,7 @@ from .distillationjob import GateSpec, Training
 from .objective import Objective
 from .schema import Digest, Model
 from .soft_labels import SoftLabels
+from .sources import ModelSource
 from .student import Student
 from .tasks import TaskName
 from .teachers import Teacher
@@ -35,6 +36,7 @@ class StageRun(Model):
     storage: str  # uri of the prefix that this job may write under
     task: TaskName = "text-classification"
     teachers: list[Teacher]
+    tokenizer: ModelSource | None = None  # the student's own folder, where no teacher has one
     dataset: Dataset
     soft_labels: SoftLabels
 

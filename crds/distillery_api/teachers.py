@@ -133,11 +133,6 @@ Teachers = Annotated[
                     "give each teacher a name of its own",
                 ),
                 ("self.exists(one, one.weight > 0.0)", "give at least one teacher a weight above 0"),
-                (
-                    "self.exists(one, has(one.model))",
-                    "the student takes its tokenizer from a teacher's folder: add a teacher with model, of weight 0"
-                    " if it shall not be asked",
-                ),
             ),
         },
     ),
@@ -147,6 +142,11 @@ ONE_FOLDER = "self.teachers.size() == 1 && has(self.teachers[0].model)"
 
 # On the spec, where what teachers go with is in reach.
 TEACHERS_RULES = (
+    (
+        "self.teachers.exists(one, has(one.model)) || has(self.student.model)",
+        "an endpoint has no tokenizer for the student: set student.model, or add a teacher with model, of weight 0",
+        ".teachers",
+    ),
     (
         f"self.task == 'text-classification' || ({ONE_FOLDER})",
         "endpoints and several teachers are for task text-classification alone; name one teacher, with model",

@@ -45,7 +45,7 @@ def build_run(
     common: dict[str, Any] = {
         "job": job, "attempt": attempt, "storage": spec.storage.uri, "task": spec.task, "dataset": spec.dataset,
         "soft_labels": spec.soft_labels,
-        "teachers": pinned_teachers(spec.teachers, made),
+        "teachers": pinned_teachers(spec.teachers, made), "tokenizer": tokenizer_of(spec, made),
     }  # fmt: skip
     recipe: dict[str, Any] = {
         "student": pinned_student(spec.student, made),
@@ -89,6 +89,13 @@ def pinned_student(student: Student, made: Artifacts) -> Student:
         return student
     model = pinned(student.model, made.student_model_digest, made.student_model_revision)
     return student.model_copy(update={"model": model})
+
+
+def tokenizer_of(spec: DistillationJobSpec, made: Artifacts) -> ModelSource | None:
+    """The student's own folder, pinned, where no teacher has one."""
+    if any(teacher.model for teacher in spec.teachers):
+        return None
+    return pinned_student(spec.student, made).model
 
 
 def pinned(source: ModelSource, found: str | None, revision: str | None) -> ModelSource:

@@ -201,3 +201,25 @@ def test_wrong_arguments_never_look_like_a_verdict() -> None:
     with pytest.raises(SystemExit) as ended:
         main(["run", "--fast"])
     assert ended.value.code == 3
+
+
+COMMIT, DIGEST = "c" * 40, "sha256:" + "d" * 64
+ALONE = {"name": "big", "endpoint": {"url": "https://host/v1", "model": "m", "labels": ["a", "b"]}}
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "hf://org/name@main", "hf://org-1/Name_2.5@refs/pr/1", f"hf://org/name@{COMMIT}", "oci://ghcr.io/org/name:v1.0",
+        "oci://localhost:5000/name:v1", f"oci://ghcr.io/a/b/c@{DIGEST}", "pvc://claim/model", "s3://bucket/model",
+    ],
+)  # fmt: skip
+def test_teachers_and_given_students_come_from_storage_hubs_and_registries(uri: str) -> None:
+    model = {"uri": uri}
+    stored = admitted(job(teachers=[{"model": model}], student={"model": model}))
+    assert stored["spec"]["student"]["model"] == stored["spec"]["teachers"][0]["model"] == model
+
+
+def test_endpoints_alone_teach_a_given_student() -> None:
+    stored = admitted(job(teachers=[ALONE], student={"model": {"uri": "s3://bucket/small"}}))
+    assert "model" not in stored["spec"]["teachers"][0]

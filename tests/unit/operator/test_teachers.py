@@ -3,6 +3,7 @@
 from typing import Any
 
 from distillery_api.run import RUN, RUN_ANNOTATION, Run, TrainRun
+from distillery_api.sources import ModelSource
 from job_world import JobWorld
 from stage_results import DIGESTS, preflight
 
@@ -84,3 +85,22 @@ def test_later_stages_read_a_repository_at_the_revision_that_preflight_found():
     assert isinstance(train, TrainRun)
     assert train.student.model is not None
     assert train.student.model.uri == f"hf://org/small@{commit}"
+
+
+def test_under_endpoints_alone_every_stage_is_told_of_the_students_own_tokenizer():
+    world = JobWorld(teachers=[TEACHERS[2]], student={"model": {"uri": "pvc://models/small"}})
+    world.settle()
+    assert told(world.current()["spec"]["template"]).tokenizer == ModelSource(uri="pvc://models/small")
+    found = preflight().model_copy(update={"student_model_digest": DIGESTS["artifact"]})
+    for result in ({"preflight": found}, {}, {}, {}):
+        world.succeed(**result)
+        template = world.current()["spec"]["template"]
+        pinned = ModelSource(uri="pvc://models/small", digest=DIGESTS["artifact"])
+        assert told(template).tokenizer == pinned
+        assert {"claimName": "models"} in [
+            volume.get("persistentVolumeClaim") for volume in template["spec"]["volumes"]
+        ]
+
+
+def test_a_teachers_folder_has_the_tokenizer_where_there_is_one():
+    assert all(told(template).tokenizer is None for template in stages().values())

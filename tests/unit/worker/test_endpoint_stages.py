@@ -1,5 +1,6 @@
 """Jobs with a teacher behind an endpoint, through the stages: what is paid for, kept, counted and refused."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from distillery_worker.context import Context
 from distillery_worker.errors import InputRefused
 from panel_job import Job, folder
 
+ROLES = ("teacher", "student")
 LABEL_OF = dict(micro.sentences())
 
 
@@ -52,6 +54,34 @@ def test_an_endpoint_labels_and_is_judged_and_every_row_is_paid_for_once(
     assert asked == preflight_asked + 40 + 40
     teacher = next(model for model in verdict.measured if model.name == "teacher")
     assert (teacher.value, teacher.parameters) == (1.0, None)
+
+
+def test_endpoints_alone_teach_a_given_student_that_keeps_its_tokenizer(
+    small: Path, storage: Path, context: Context, tmp_path: Path
+) -> None:
+    encoder = tmp_path / "encoder"
+    shutil.copytree(small / "teacher", encoder)
+    config = json.loads((encoder / "config.json").read_text())
+    plain = {name: value for name, value in config.items() if name not in ("id2label", "label2id", "problem_type")}
+    (encoder / "config.json").write_text(json.dumps(plain))
+    given = {"uri": f"file://{encoder}"}
+    with scripted(says_the_animal) as server:
+        job = Job(small, storage, context, [endpoint(server)], student={"model": given}, tokenizer=given)
+        assert job.label().labelled_rows == 40
+        verdict = job.finish()
+    assert job.found.teacher_digests is None
+    teacher, student = (next(model for model in verdict.measured if model.name == name) for name in ROLES)
+    assert (teacher.value, teacher.parameters, teacher.p50_ms) == (1.0, None, None)
+    assert student.value > 0.5
+
+
+def test_a_students_folder_without_a_tokenizer_is_refused_by_the_students_field(
+    small: Path, storage: Path, context: Context, tmp_path: Path
+) -> None:
+    shutil.copytree(small / "teacher", tmp_path / "encoder", ignore=shutil.ignore_patterns("tokenizer.json"))
+    given = {"uri": f"file://{tmp_path}/encoder"}
+    with scripted(says_the_animal) as server, pytest.raises(InputRefused, match=r"^student\.model: .*tokenizer\.json"):
+        Job(small, storage, context, [endpoint(server)], student={"model": given}, tokenizer=given)
 
 
 def test_rows_without_a_usable_answer_are_counted_and_not_asked_again(

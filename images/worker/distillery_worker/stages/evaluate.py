@@ -26,6 +26,7 @@ from ..evaluation.teacher_answers import HeldOutAnswers
 from ..tasks.head import Answer, Head
 from ..tasks.registry import TASKS
 from ..tasks.task import Task
+from ..teachers.local import LocalTeacher
 from ..teachers.onnx_teacher import OnnxTeacher
 from ..teachers.panel import Panel, fetch_panel
 from ..teachers.teacher import outputs_of
@@ -130,8 +131,8 @@ def teacher_latency(
     evaluation: Evaluation, manifest: ArtifactManifest, panel: Panel
 ) -> tuple[float, float] | tuple[None, None]:
     """That of one teacher with weights, in the student's engine; of others there is none to compare."""
-    teacher = panel.local
-    if len(panel.members) > 1 or isinstance(teacher, OnnxTeacher):
+    teacher = panel.members[0].teacher
+    if len(panel.members) > 1 or not isinstance(teacher, LocalTeacher) or isinstance(teacher, OnnxTeacher):
         return None, None
     scratch = evaluation.context.folder("teacher-in-engine")
     engine = evaluation.task.in_engine(teacher.model, teacher.path, manifest, scratch)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from distillery_api.digests import digest_of
 from distillery_api.run import StageRun
-from distillery_api.sources import revision_of
+from distillery_api.sources import ModelSource, revision_of
 from distillery_api.teachers import Teacher as TeacherSpec
 from distillery_storage import Prefix
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from .endpoint_teacher import EndpointTeacher, endpoint_teacher
 from .ensemble import Floats, align, common_labels, disagreement, mean_log_probabilities, route
 from .local import LocalTeacher
 from .teacher import Teacher
+from .text import fetch_text_teacher
 
 QUESTIONS = 4  # rows that preflight asks an endpoint for
 AskMember = Callable[["Member", dict[str, Any]], NDArray[np.float32]]  # rows by key -> outputs in their order
@@ -50,7 +51,7 @@ class Panel:
     """One teacher or more. `head` is what their answers are as one: label names in the first teacher's order."""
 
     members: tuple[Member, ...]
-    local: LocalTeacher  # whose tokenizer the student has
+    local: LocalTeacher  # whose tokenizer the student has; where no teacher has a folder, the student's own
     head: Head
 
     @property
@@ -141,7 +142,7 @@ class Panel:
             for member in self.members
             if isinstance(member.teacher, LocalTeacher)
         }
-        return folders if len(self.members) > 1 else None
+        return folders if folders and len(self.members) > 1 else None
 
     def revisions(self) -> list[str] | None:
         """Of each teacher's folder in order, empty where its address has none; None where all are empty."""
@@ -162,7 +163,7 @@ class Panel:
         answered = dict[str, list[RowLabels]]()
         for number, member in enumerate(self.members):
             if member.spec.weight > 0 and member.labels.key not in answered:
-                with named(number):
+                with named(f"teachers[{number}]"):
                     answered[member.labels.key] = tried(task, member, first)
         return answered
 
@@ -183,7 +184,7 @@ def fetch_panel(run: StageRun, context: Context) -> Panel:
     loaded: dict[str, Teacher] = {}
     members = []
     for number, spec in enumerate(run.teachers):
-        with named(number):
+        with named(f"teachers[{number}]"):
             teacher = fetch(run, spec, number, context)
         spec = pinned(spec, teacher)
         teacher = loaded.setdefault(teacher.digest, teacher)
@@ -191,7 +192,7 @@ def fetch_panel(run: StageRun, context: Context) -> Panel:
     weighted = [member for member in members if member.spec.weight > 0]
     common_labels({member.spec.name: member.teacher.head.labels for member in weighted})
     head = weighted[0].teacher.head
-    local = first_local(members)
+    local = own_tokenizer(run.tokenizer, head, context) if run.tokenizer else first_local(members)
     # Where the first that counts names the labels in another order, the student follows it.
     return Panel(tuple(members), local if local.head.labels == head.labels else replace(local, head=head), head)
 
@@ -213,6 +214,12 @@ def pinned(spec: TeacherSpec, teacher: Teacher) -> TeacherSpec:
     return spec.model_copy(update={"model": spec.model.model_copy(update={"uri": teacher.uri})})
 
 
+def own_tokenizer(source: ModelSource, head: Head, context: Context) -> LocalTeacher:
+    """The student's folder in a teacher's place: for its tokenizer and length limit alone, it is never asked."""
+    with named("student.model", "teachers[0].model"):
+        return fetch_text_teacher(source, lambda *_: head, context.folder("tokenizer"))
+
+
 def first_local(members: Sequence[Member]) -> LocalTeacher:
     """The teacher whose tokenizer the student has. Raises InputRefused (ModelUnsupported)."""
     for member in members:
@@ -221,14 +228,14 @@ def first_local(members: Sequence[Member]) -> LocalTeacher:
     raise InputRefused(
         "ModelUnsupported",
         "teachers: none has a model, and the student takes its tokenizer from the first that has; add one, with"
-        " weight 0 if it shall not be asked",
+        " weight 0 if it shall not be asked, or set student.model",
     )
 
 
 @contextmanager
-def named(number: int) -> Iterator[None]:
-    """Messages about a teacher's folder name the first teacher; make them name this one."""
+def named(field: str, first: str = "teachers[0]") -> Iterator[None]:
+    """Messages about a teacher's folder name the first teacher; make them name this field."""
     try:
         yield
     except InputRefused as refused:
-        raise InputRefused(refused.reason, refused.message.replace("teachers[0]", f"teachers[{number}]")) from refused
+        raise InputRefused(refused.reason, refused.message.replace(first, field)) from refused
