@@ -23,6 +23,7 @@ from distillery_worker.stages.preflight import preflight
 from distillery_worker.stages.train import train
 from distillery_worker.students.llama import load_decoder
 from distillery_worker.tasks.causal_lm import CausalLm
+from distillery_worker.teachers import teacher as teaching
 from distillery_worker.training.fitting import Fit
 
 
@@ -160,6 +161,25 @@ def test_signals_from_inside_the_teacher_train_a_language_model(
     scores = [pipeline.train(name).validation_score for pipeline, name in ((plain, "plain"), (guided, "guided"))]
     assert scores[0] != scores[1]
     assert min(scores) > -np.log(len(micro.WORDS))
+
+
+def test_large_labels_make_small_segments(
+    language_source: Path, storage: Path, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = 3 * (micro.LENGTH - 1) * 32 * 2  # of three blocks of hidden states 32 wide in float16
+    monkeypatch.setattr(teaching, "SEGMENT_BYTES", limit)
+    pipeline = Pipeline(language_source, storage, context, softLabels={"kind": "hidden"})
+    pipeline.label()
+    records = [json.loads(path.read_text()) for path in storage.rglob("segments/*.json")]
+    assert sum(record["rows"] for record in records) == pipeline.found.missing_rows
+    largest_first = sorted((record["rows"] for record in records), reverse=True)
+    assert largest_first[0] > 3 >= largest_first[-1]  # of short blocks more fit
+    assert pipeline.label().labelled_rows == 0
+
+
+def test_labels_above_a_segment_s_size_are_stored_row_by_row() -> None:
+    assert list(teaching.in_segments(["a", "b", "c"], [2**28, 2**26, 2**26])) == [["a"], ["b", "c"]]
+    assert list(teaching.in_segments([], [])) == []
 
 
 def test_grown_data_labels_only_its_new_blocks(

@@ -1,7 +1,9 @@
 """Labelling, training, compressing and evaluating a micro task, and what survives an interruption."""
 
 import json
+import re
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from distillery_api.distillationjob import GateSpec
 from distillery_api.distillationjob_status import VerdictStatus
 from distillery_api.summary import PreflightResult
 from distillery_engine import TextModel
-from distillery_storage import fetch_artifact, open_prefix
+from distillery_storage import Unavailable, fetch_artifact, open_prefix
 from distillery_worker.artifacts.records import read_record, student_prefix
 from distillery_worker.context import Context
 from distillery_worker.errors import InputRefused, Interrupted
@@ -90,21 +92,42 @@ def test_shards_cover_every_row_once_and_a_second_run_finds_them_all(pipeline: P
     assert sum(result.reused_rows for result in again) == 140
 
 
-def test_a_killed_shard_keeps_its_segments(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("segment", [0, 1, 2])
+def test_a_killed_shard_keeps_its_segments(segment: int, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teaching, "SEGMENT_ROWS", 32)
-    append = LabelStore.append
+    append, begun = LabelStore.append, count()
 
-    def stop_after(self: LabelStore, *args: Any) -> None:
+    def stop_in(self: LabelStore, *args: Any) -> None:
+        if next(begun) == segment:
+            pipeline.context.stop.set()
         append(self, *args)
-        pipeline.context.stop.set()
 
-    monkeypatch.setattr(LabelStore, "append", stop_after)
-    with pytest.raises(Interrupted, match="32 of 140 rows are stored"):
+    monkeypatch.setattr(LabelStore, "append", stop_in)
+    with pytest.raises(Interrupted, match=r"\d+ of 140 rows are stored") as caught:
         pipeline.label()
+    said = int(re.findall(r"(\d+) of 140", caught.value.message)[0])
+    assert said >= 32 * (segment + 1)
     pipeline.context.stop.clear()
-    monkeypatch.setattr(LabelStore, "append", append)
     result = pipeline.label()
-    assert (result.labelled_rows, result.reused_rows) == (108, 32)
+    assert (result.labelled_rows, result.reused_rows) == (140 - said, said)
+
+
+def test_a_segment_that_cannot_be_stored_ends_the_labelling(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teaching, "SEGMENT_ROWS", 32)
+    append, begun = LabelStore.append, count()
+
+    def away(self: LabelStore, *args: Any) -> None:
+        if next(begun) == 1:
+            raise Unavailable("storage is away")
+        append(self, *args)
+
+    monkeypatch.setattr(LabelStore, "append", away)
+    with pytest.raises(Unavailable, match="storage is away"):
+        pipeline.label()
+    assert next(begun) == 2  # the segment before is stored, and none after
+    assert pipeline.label().reused_rows == 32
 
 
 def test_a_teacher_that_changed_since_preflight_labels_nothing(pipeline: Pipeline) -> None:

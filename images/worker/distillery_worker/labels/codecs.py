@@ -7,6 +7,7 @@ distribution of token i+1. A classifier labels one position, the row itself.
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import numpy as np
 from distillery_api.schema import Digest, Model
 from pydantic import Field
 
@@ -91,6 +92,11 @@ class HiddenCodec(Model):
 
 
 Codec = Annotated[SampledCodec | TopKCodec | LogitsCodec | HiddenCodec, Field(discriminator="kind")]
+
+
+def bytes_per_position(codec: Codec) -> int:
+    """What the labels of a position take in memory."""
+    return sum(column.width * np.dtype(column.dtype).itemsize for column in codec.columns)
 
 
 def admits(codec: Codec, divergence: Divergence, temperature: float) -> str | None:

@@ -99,6 +99,10 @@ class LanguageModelTeacher(LocalTeacher):
             done(len(chosen))
         return [found[index] for index in range(len(inputs))]
 
+    def positions(self, row: Block) -> int:
+        """The tokens that are predicted."""
+        return row.predicted
+
     def answers(self, inputs: Sequence[Any], done: Callable[[int], None]) -> NDArray[np.float32]:
         """Mean NLL of each block's predicted tokens: [blocks, 1]."""
         found = np.empty((len(inputs), 1), dtype=np.float32)

@@ -1,7 +1,7 @@
 """What stages ask of a teacher, wherever its answers come from."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -9,14 +9,15 @@ from distillery_api.soft_labels import SoftLabels
 from numpy.typing import NDArray
 
 from ..context import Context
-from ..labels.codecs import Codec
+from ..labels.codecs import Codec, bytes_per_position
 from ..labels.segments import RowLabels
 from ..labels.store import LabelSet
-from ..labels.writer import SegmentWriter
+from ..labels.writer import SegmentWriter, write_behind
 from ..tasks.head import Head
 
 BATCH = 64
 SEGMENT_ROWS = 2048  # work that a kill can cost
+SEGMENT_BYTES = 2**27  # of labels in memory
 POOL = 32 * BATCH  # inputs that are encoded together: all of a data set's images may not fit into memory
 
 
@@ -51,16 +52,36 @@ class BatchTeacher(Teacher):
     def label(self, rows: Mapping[str, Any], writer: SegmentWriter, context: Context) -> None:
         """Longest rows first: memory runs out at once or never."""
         keys = sorted(rows, key=lambda key: (-size(rows[key]), key))
-        for start in range(0, len(keys), SEGMENT_ROWS):
-            segment = keys[start : start + SEGMENT_ROWS]
+        with write_behind(writer) as behind:
 
-            def answered(count: int, stored: int = start) -> None:
+            def answered(count: int) -> None:
                 context.progress.advance(count)
-                context.check_stop(f"{stored} of {len(keys)} rows are stored")
+                behind.look()
+                if context.stop.is_set():
+                    context.check_stop(f"{behind.stored()} of {len(keys)} rows are stored")
 
-            context.check_stop(f"{start} of {len(keys)} rows are stored")
-            inputs = [rows[key] for key in segment]
-            writer.write(segment, self.labels(writer.store.labels.codec, segment, inputs, answered))
+            codec = writer.store.labels.codec
+            sizes = [self.positions(rows[key]) * bytes_per_position(codec) for key in keys]
+            for segment in in_segments(keys, sizes):
+                answered(0)
+                behind.write(segment, self.labels(codec, segment, [rows[key] for key in segment], answered))
+
+    def positions(self, row: Any) -> int:
+        """How many positions of a row it labels."""
+        return 1
+
+
+def in_segments(keys: Sequence[str], sizes: Sequence[int]) -> Iterator[list[str]]:
+    """The keys in their order, a segment at a time; sizes: bytes of each row's labels."""
+    segment, filled = list[str](), 0
+    for key, taken in zip(keys, sizes, strict=True):
+        if segment and (len(segment) == SEGMENT_ROWS or filled + taken > SEGMENT_BYTES):
+            yield segment
+            segment, filled = [], 0
+        segment.append(key)
+        filled += taken
+    if segment:
+        yield segment
 
 
 class Encoder(Protocol):
