@@ -1,25 +1,29 @@
 """`make bench-train`: what learning from labels costs beside cross-entropy. The last line is one JSON object.
 
 `ce_s`, `cached_s` and `online_s` are seconds of the same steps (16 rows of 64 tokens, 2,048 ids): plain cross-entropy;
-with sampled labels, read from a Parquet file at the start; with a live teacher of nine times the student's size. They
-are sums over steps, each the best of some passes taken by turns. `sparse_peak_mib` and `dense_peak_mib` are what the
-loss and its gradients add to the resident memory of a process at its peak (VmHWM, a process each) for 1,024 tokens and
-49,152 ids: of sampled labels in chunks, and of whole matrices of the teacher's and the student's logits.
+with sampled labels, copied from their store at the start and read as training reads them; with a live teacher of nine
+times the student's size. They are sums over steps, each the best of some passes taken by turns. `sparse_peak_mib` and
+`dense_peak_mib` are what the loss and its gradients add to the resident memory of a process at its peak (VmHWM, a
+process each) for 1,024 tokens and 49,152 ids: of sampled labels in chunks, and of whole matrices of the teacher's and
+the student's logits.
 """
 
 import argparse
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import torch
+from distillery_storage import open_prefix
 from distillery_worker.labels.codecs import SampledCodec
+from distillery_worker.labels.local_copy import local_copy
 from distillery_worker.labels.measuring import label_rows
-from distillery_worker.labels.segments import decode_segment, encode_segment
+from distillery_worker.labels.store import LabelSet, LabelStore
 from distillery_worker.losses.divergence import divergence
 from distillery_worker.losses.token_objective import token_objective
 from distillery_worker.losses.token_targets import HiddenTargets, SampledTargets, TokenTargets
@@ -54,13 +58,13 @@ def online(teacher: LlamaForCausalLM) -> Loss:
     return lambda student, rows, _: distilled(student, rows, HiddenTargets(states_of(teacher, rows), head))
 
 
-def cached(segment: bytes, codec: SampledCodec) -> Loss:
-    """With labels that are read once."""
-    _, labels = decode_segment(codec, segment)
+def cached(store: LabelStore, keys: list[str], folder: Path) -> Loss:
+    """With the labels of these rows."""
+    labels = local_copy(store, keys, folder)
 
     def loss(student: LlamaForCausalLM, rows: torch.Tensor, number: int) -> torch.Tensor:
-        mine = labels[number * ROWS : (number + 1) * ROWS]
-        return distilled(student, rows, targets_of(codec, mine, None, "forward"))
+        mine = [labels[row] for row in range(number * ROWS, (number + 1) * ROWS)]
+        return distilled(student, rows, targets_of(labels.codec, mine, None, "forward"))
 
     return loss
 
@@ -71,13 +75,14 @@ def states_of(teacher: LlamaForCausalLM, rows: torch.Tensor) -> torch.Tensor:
     return teacher.get_decoder()(input_ids=rows).last_hidden_state[:, :-1].flatten(0, 1)
 
 
-def segment_of(teacher: LlamaForCausalLM, batches: torch.Tensor, codec: SampledCodec) -> bytes:
-    """The labels of all batches as a file has them."""
-    head = teacher.get_output_embeddings().weight
-    keys = [f"{row:064x}" for row in range(batches.shape[0] * ROWS)]
-    rows = [(key, LENGTH - 1) for key in keys]
+def label(teacher: LlamaForCausalLM, batches: torch.Tensor, keys: list[str], folder: Path) -> LabelStore:
+    """Store the labels of all batches, by the keys of their rows."""
+    codec, digest = SampledCodec(vocabulary=VOCABULARY), "sha256:" + "0" * 64
+    store = LabelStore.at(open_prefix(f"file://{folder}"), LabelSet(codec=codec, teacher=digest, tokenizer=digest))
     states = torch.cat([states_of(teacher, batch) for batch in batches])
-    return encode_segment(codec, keys, label_rows(codec, states, head, rows))
+    rows = [(key, LENGTH - 1) for key in keys]
+    store.append(keys, label_rows(codec, states, teacher.get_output_embeddings().weight, rows), 0, "bench")
+    return store
 
 
 def seconds(loss_of: Callable[[], Loss], batches: torch.Tensor) -> list[float]:
@@ -95,14 +100,14 @@ def seconds(loss_of: Callable[[], Loss], batches: torch.Tensor) -> list[float]:
     return [end - start for start, end in pairwise(ends)]
 
 
-def times(steps: int, passes: int) -> dict[str, float]:
+def times(steps: int, passes: int, folder: Path) -> dict[str, float]:
     """Seconds of `steps` updates, by what they learn from."""
     batches = torch.randint(VOCABULARY, (steps, ROWS, LENGTH), generator=torch.Generator().manual_seed(0))
-    teacher, codec = small_llama(VOCABULARY, TEACHER, TEACHER_DEVIATION), SampledCodec(vocabulary=VOCABULARY)
-    segment = segment_of(teacher, batches, codec)
+    teacher, keys = small_llama(VOCABULARY, TEACHER, TEACHER_DEVIATION), [f"{row:064x}" for row in range(steps * ROWS)]
+    store = label(teacher, batches, keys, folder)
     ways: dict[str, Callable[[], Loss]] = {
         "ce_s": lambda: cross_entropy,
-        "cached_s": lambda: cached(segment, codec),
+        "cached_s": lambda: cached(store, keys, folder),
         "online_s": lambda: online(teacher),
     }
     taken = [{name: seconds(way, batches) for name, way in ways.items()} for _ in range(passes)]
@@ -155,7 +160,8 @@ def main() -> None:
         f"{name}_peak_mib": float(subprocess.run([*again, name], check=True, capture_output=True, text=True).stdout)
         for name in LOSSES
     }
-    print(json.dumps(times(options.steps, options.passes) | peaks))
+    with tempfile.TemporaryDirectory() as folder:
+        print(json.dumps(times(options.steps, options.passes, Path(folder)) | peaks))
 
 
 if __name__ == "__main__":

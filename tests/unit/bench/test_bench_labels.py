@@ -26,10 +26,10 @@ def test_labelling_is_measured_beside_the_bare_forward_pass(tmp_path: Path) -> N
     assert found["different_ids_per_token"] < found["bytes_per_token"] < 40
 
 
-def test_each_way_of_learning_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_way_of_learning_is_timed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(train_bench, "TEACHER", TINY)
     monkeypatch.setattr(train_bench, "STUDENT", TINY)
-    found = train_bench.times(steps=1, passes=1)
+    found = train_bench.times(steps=1, passes=1, folder=tmp_path)
     assert set(found) == {"ce_s", "cached_s", "online_s"}
     assert min(found.values()) > 0
 

@@ -57,8 +57,8 @@ class Job:
 
     def soft_labels(self, texts: list[str], most: float | None = None) -> np.ndarray:
         rows = self.panel_rows(texts)
-        labels = self.panel().stored(open_prefix(f"file://{self.storage}"), most, rows)
-        return np.concatenate([row["logits"] for row in labels if row is not None])
+        labels = self.panel().stored(open_prefix(f"file://{self.storage}"), self.context.folder("labels"), most, rows)
+        return np.concatenate([labels[row]["logits"] for row in range(len(labels))])
 
     def panel_rows(self, texts: list[str]) -> Any:
         return Rows(texts, None, "d", [row_key(text) for text in texts])

@@ -119,7 +119,8 @@ def test_the_student_is_shown_what_the_teacher_was_asked_about_epoch_by_epoch(pi
     )  # fmt: skip
     task = TASKS["image-classification"]
     panel = fetch_panel(run, pipeline.context)
-    teacher, lookup = panel.local, partial(panel.stored, open_prefix(f"file://{pipeline.storage}"), None)
+    storage = open_prefix(f"file://{pipeline.storage}")
+    teacher, lookup = panel.local, partial(panel.stored, storage, pipeline.context.folder("labels"), None)
     train_rows, unlabelled = (
         task.load_rows(uri, "train", run.dataset.columns, head, pipeline.context.folder("data"))
         for uri, head in ((run.dataset.train, teacher.head), (run.dataset.unlabelled, None))

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from distillery_storage import Conflict, DigestMismatch, open_prefix
+from distillery_worker.errors import InputRefused
 from distillery_worker.labels.codecs import LogitsCodec, SampledCodec
 from distillery_worker.labels.segments import RowLabels
 from distillery_worker.labels.store import LabelSet, LabelStore
@@ -37,6 +38,8 @@ def test_rows_come_back_by_their_keys_and_missing_ones_do_not(store: LabelStore)
 
 def test_an_empty_store_misses_every_row(store: LabelStore) -> None:
     assert store.lookup(["a"]) == {}
+    with pytest.raises(InputRefused, match="1 of 1 rows have no soft labels"):
+        store.rows(["a", "a"])
     assert store.keys() == set()
 
 

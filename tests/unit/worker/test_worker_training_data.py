@@ -45,12 +45,7 @@ def rows(texts: list[str], gold: list[int] | None, groups: list[str] | None = No
 
 def stored(store: LabelStore) -> Lookup:
     """The store of one teacher as its panel reads it."""
-
-    def lookup(rows: Rows) -> list[RowLabels | None]:
-        labels = store.lookup(rows.keys)
-        return [labels.get(key) for key in rows.keys]
-
-    return lookup
+    return lambda rows: store.rows(rows.keys)
 
 
 @pytest.fixture

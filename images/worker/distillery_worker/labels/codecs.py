@@ -94,6 +94,11 @@ class HiddenCodec(Model):
 Codec = Annotated[SampledCodec | TopKCodec | LogitsCodec | HiddenCodec, Field(discriminator="kind")]
 
 
+def many_positions(codec: Codec) -> bool:
+    """Whether a row has labels at each of its positions, and so many that those of all rows may not fit into memory."""
+    return codec.alignment != "one position per row"
+
+
 def bytes_per_position(codec: Codec) -> int:
     """What the labels of a position take in memory."""
     return sum(column.width * np.dtype(column.dtype).itemsize for column in codec.columns)

@@ -6,7 +6,7 @@ where its id is another one than that of the draw before, and each position's bi
 """
 
 import io
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,15 @@ from .codecs import Codec, Column
 Numbers = NDArray[np.generic]
 RowLabels = dict[str, Numbers]  # by column of the codec: [positions, width]
 
+
+class LabelledRows(Protocol):
+    """Labels of rows, of which some or all may be read only when they are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, row: int, /) -> RowLabels: ...
+
+
 KEY, GAPS, NEW = "row_key", "_gaps", "_new"
 # Gaps are mostly small: with their high bytes side by side, a thorough zstd is worth its time.
 GAPS_LEVEL = 9
@@ -25,13 +34,11 @@ GAPS_LEVEL = 9
 
 def encode_segment(codec: Codec, keys: list[str], rows: list[RowLabels]) -> bytes:
     """The rows as a Parquet file; equal input gives equal bytes."""
-    arrays = {KEY: pa.array(keys, pa.string())}
-    for column in codec.columns:
-        arrays |= stored(column, [row[column.name] for row in rows])
-    gaps = [f"{name}.list.element" for name in arrays if name.endswith(GAPS)]
+    table = table_of(codec, keys, rows)
+    gaps = [f"{name}.list.element" for name in table.column_names if name.endswith(GAPS)]
     buffer = io.BytesIO()
     pq.write_table(
-        pa.table(arrays),
+        table,
         buffer,
         compression="zstd",
         compression_level=dict.fromkeys(gaps, GAPS_LEVEL),
@@ -44,10 +51,27 @@ def encode_segment(codec: Codec, keys: list[str], rows: list[RowLabels]) -> byte
 
 def decode_segment(codec: Codec, data: bytes) -> tuple[list[str], list[RowLabels]]:
     """Keys and labels of a segment's rows, as they were encoded."""
-    table = pq.read_table(io.BytesIO(data))
+    table = read_segment(data)
+    return table[KEY].to_pylist(), rows_in(codec, table)
+
+
+def read_segment(data: bytes) -> pa.Table:
+    """The columns of a segment's file."""
+    return pq.read_table(io.BytesIO(data))
+
+
+def table_of(codec: Codec, keys: list[str], rows: list[RowLabels]) -> pa.Table:
+    """Rows as columns of the file."""
+    arrays = {KEY: pa.array(keys, pa.string())}
+    for column in codec.columns:
+        arrays |= stored(column, [row[column.name] for row in rows])
+    return pa.table(arrays)
+
+
+def rows_in(codec: Codec, table: pa.Table) -> list[RowLabels]:
+    """The rows of such columns, as they were."""
     by_column = {column.name: restored(column, table) for column in codec.columns}
-    keys: list[str] = table[KEY].to_pylist()
-    return keys, [{name: rows[row] for name, rows in by_column.items()} for row in range(len(keys))]
+    return [{name: rows[row] for name, rows in by_column.items()} for row in range(len(table))]
 
 
 def stored(column: Column, rows: list[Numbers]) -> dict[str, pa.Array]:

@@ -6,18 +6,20 @@ labels/<key>/segments/<id>.json           written last: a segment without it doe
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from distillery_api.digests import canonical, digest_bytes, digest_of
 from distillery_api.schema import Digest, Model
 from distillery_storage import Conflict, DigestMismatch, Prefix
 from numpy.typing import NDArray
 
+from ..errors import InputRefused
 from .codecs import Codec
-from .segments import RowLabels, decode_segment, encode_segment
+from .segments import KEY, RowLabels, encode_segment, read_segment, rows_in
 
 DESCRIPTION, SEGMENTS = "codec.json", "segments"
 
@@ -86,11 +88,16 @@ class LabelStore:
 
     def segments(self) -> Iterator[tuple[list[str], list[RowLabels]]]:
         """Keys and labels of every complete segment, by id. Raises DigestMismatch for damaged bytes."""
+        for table in self.tables():
+            yield table[KEY].to_pylist(), rows_in(self.labels.codec, table)
+
+    def tables(self) -> Iterator[pa.Table]:
+        """The columns of every complete segment, by id. Raises DigestMismatch for damaged bytes."""
         for path in self.prefix.list(SEGMENTS):
             if path.endswith(".json"):
-                yield self._read(path.removesuffix(".json"))
+                yield read_segment(self._read(path.removesuffix(".json")))
 
-    def _read(self, name: str) -> tuple[list[str], list[RowLabels]]:
+    def _read(self, name: str) -> bytes:
         data = self.prefix.read(f"{name}.parquet")
         # The id is the digest, so the record need not be fetched to verify the bytes.
         if hashlib.sha256(data).hexdigest() != name.rsplit("/", 1)[-1]:
@@ -98,7 +105,7 @@ class LabelStore:
                 f"{self.prefix.uri}/{name}.parquet: the bytes are not those that were written;"
                 " delete this segment (.json first) and the next run labels its rows again"
             )
-        return decode_segment(self.labels.codec, data)
+        return data
 
     def tokens_spent(self, job_uid: str, shard: int | None) -> int:
         """Tokens that a job paid for, in one shard or in all."""
@@ -125,6 +132,12 @@ class LabelStore:
                     found[key] = row
         return found
 
+    def rows(self, wanted: Sequence[str]) -> list[RowLabels]:
+        """Labels of the rows with these keys, in order. Raises InputRefused (LabelsMissing) when a row has none."""
+        found = self.lookup(list(wanted))
+        refuse_missing(set(wanted) - found.keys(), wanted)
+        return [found[key] for key in wanted]
+
     def logits(self, wanted: list[str]) -> tuple[set[str], NDArray[np.float32]]:
         """Keys of rows that have no labels, and logits of all [wanted, vocabulary], NaN for those without.
 
@@ -136,3 +149,13 @@ class LabelStore:
             if key in found:
                 logits[place] = found[key]["logits"][0]
         return set(wanted) - found.keys(), logits
+
+
+def refuse_missing(missing: Collection[str], wanted: Collection[str]) -> None:
+    """Raise InputRefused (LabelsMissing) where rows of the wanted ones have no labels."""
+    if missing:
+        raise InputRefused(
+            "LabelsMissing",
+            f"{len(missing)} of {len(set(wanted))} rows have no soft labels in storage.uri;"
+            " segments were deleted or damaged: apply the job again, its label stage writes them",
+        )

@@ -148,7 +148,8 @@ def load_split(training: Training) -> Split[Any]:
     run, task, teacher = training.run, training.task, training.teacher
     curated = rows_to_learn(run, teacher.head, training.context)
     train, unlabelled = curated.files["train"], curated.files.get("unlabelled")
-    lookup = partial(training.panel.stored, open_prefix(run.storage), run.objective.max_disagreement)
+    copied = training.context.folder("labels")
+    lookup = partial(training.panel.stored, open_prefix(run.storage), copied, run.objective.max_disagreement)
     views = task.views(run.soft_labels, teacher)
     split = task.collect(train, unlabelled, teacher, lookup, views, run.training.seed)
     if run.objective.alpha > 0:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import cycle, islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,10 @@ from ..context import Context
 from ..data.files import Rows
 from ..data.views import Views
 from ..errors import InputRefused
-from ..labels.segments import RowLabels
-from ..labels.store import LabelSet, LabelStore
+from ..labels.codecs import many_positions
+from ..labels.local_copy import local_copy
+from ..labels.segments import LabelledRows, RowLabels
+from ..labels.store import LabelSet, LabelStore, refuse_missing
 from ..tasks.head import Head
 from ..tasks.registry import TASKS
 from ..tasks.task import Task
@@ -97,14 +100,16 @@ class Panel:
                 found[place, asked] = outputs[[row_of[rows.keys[index]] for index in asked]]
         return found
 
-    def stored(self, storage: Prefix, most_disagreement: float | None, rows: Rows) -> list[RowLabels | None]:
-        """What is stored of the answers to the rows as one, in order; None for a row that lacks an answer.
+    def stored(self, storage: Prefix, folder: Path, most_disagreement: float | None, rows: Rows) -> LabelledRows:
+        """What is stored of the answers to the rows as one, in order; copied into the folder where it is large.
 
-        Logits are NaN where no answer is usable, and where the teachers disagree more than that.
+        Logits are NaN where no answer is usable, and where the teachers disagree more than that. Raises InputRefused
+        (LabelsMissing).
         """
         if len(self.members) == 1:
-            found = self.members[0].store(storage).lookup(rows.keys)
-            return [found.get(key) for key in rows.keys]
+            store = self.members[0].store(storage)
+            large = many_positions(store.labels.codec)
+            return local_copy(store, rows.keys, folder) if large else store.rows(rows.keys)
         missing: set[str] = set()
 
         def look_up(member: Member, wanted: dict[str, Any]) -> NDArray[np.float32]:
@@ -116,7 +121,8 @@ class Panel:
         mixed = self.mixed(answers, rows)
         if most_disagreement is not None:
             mixed[disagreement(answers, self.weights(rows)) > most_disagreement] = np.nan
-        return [None if key in missing else {"logits": row[None]} for key, row in zip(rows.keys, mixed, strict=True)]
+        refuse_missing(missing, rows.keys)
+        return [{"logits": row[None]} for row in mixed]
 
     def aligned(self, teacher: Teacher, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """A teacher's outputs with its labels in the panel's order."""

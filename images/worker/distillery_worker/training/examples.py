@@ -15,14 +15,14 @@ from ..data.teacher_filters import keep_by_teacher
 from ..data.text import query_numbers
 from ..data.views import Views
 from ..errors import InputRefused
-from ..labels.segments import RowLabels
+from ..labels.segments import LabelledRows
 from ..tasks.head import RowHead
 from ..teachers.teacher import Encoder
 
 POOL_BATCHES = 50  # batches whose rows are sorted by length together, so that little is padding
 
-# What is stored of the teachers' answers to rows, one a row; None where there is nothing, NaN where it is not usable.
-Lookup = Callable[[Rows], list[RowLabels | None]]
+# What is stored of the teachers' answers to rows; NaN where it is not usable. Raises InputRefused (LabelsMissing).
+Lookup = Callable[[Rows], LabelledRows]
 
 
 @dataclass(frozen=True)
@@ -134,26 +134,14 @@ def as_they_are(inputs: list[Any], gold: Tensor, encoder: Encoder, indices: NDAr
 def labelled(rows: Rows, gold: Tensor, encoder: Encoder, lookup: Lookup, views: Views) -> Examples:
     """The rows as the teacher saw them, in every view, with its answers. Raises InputRefused (LabelsMissing)."""
     every = views.one_after_other(rows)
-    logits = np.concatenate([labels["logits"] for labels in stored_labels(lookup, every)])
+    found = lookup(every)
+    logits = np.concatenate([found[row]["logits"] for row in range(len(found))])
     encoded, teacher = encoder.encode(every.inputs), torch.from_numpy(logits)
     starts = range(0, len(every), len(rows))
     first, *others = (
         Examples(encoded[start : start + len(rows)], gold, teacher[start : start + len(rows)]) for start in starts
     )
     return replace(first, others=tuple(others), queries=query_numbers(rows.inputs))
-
-
-def stored_labels(lookup: Lookup, rows: Rows) -> list[RowLabels]:
-    """The labels of rows, in order. Raises InputRefused (LabelsMissing) when a row has none."""
-    found = lookup(rows)
-    missing = {key for key, labels in zip(rows.keys, found, strict=True) if labels is None}
-    if missing:
-        raise InputRefused(
-            "LabelsMissing",
-            f"{len(missing)} of {len(set(rows.keys))} rows have no soft labels in storage.uri;"
-            " segments were deleted or damaged: apply the job again, its label stage writes them",
-        )
-    return [labels for labels in found if labels is not None]
 
 
 def kept_by_teacher(split: Split[Examples], head: RowHead, filters: Filters) -> Split[Examples]:

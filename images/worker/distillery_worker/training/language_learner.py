@@ -17,12 +17,12 @@ from ..devices import device_of
 from ..errors import InputRefused
 from ..evaluation.likelihood import head_of, hidden_states, mean_loss, model_inputs
 from ..labels.codecs import Codec
-from ..labels.segments import RowLabels
+from ..labels.segments import LabelledRows, RowLabels
 from ..losses.chunked import CHUNK_LOGITS
 from ..losses.token_objective import token_objective
 from ..losses.token_targets import TokenTargets
 from ..tasks.agreement import check_guess
-from .examples import Lookup, Split, stored_labels
+from .examples import Lookup, Split
 from .first_step import spread
 from .signals import Signals
 from .stored_targets import targets_of
@@ -32,22 +32,40 @@ FEWEST_TOKENS = 100  # that show whether labels belong to them
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """Labels of some rows, which are read when they are asked for. indices: of the rows among all"""
+
+    every: LabelledRows
+    indices: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, row: int) -> RowLabels:
+        return self.every[int(self.indices[row])]
+
+
+@dataclass(frozen=True)
 class BlockExamples:
     """Blocks with the teacher's labels, whose positions are those that predict a token that counts."""
 
     rows: Sequence[Block]
-    teacher: Sequence[RowLabels]
+    teacher: LabelledRows
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def take(self, indices: NDArray[np.int64]) -> Self:
-        """The blocks at these indices."""
-        return type(self)([self.rows[index] for index in indices], [self.teacher[index] for index in indices])
+        """The blocks at these indices; no label is read."""
+        return type(self)([self.rows[index] for index in indices], Chosen(self.teacher, indices))
 
     def seen_in(self, epoch: int) -> Self:
         """The same blocks in every epoch."""
         return self
+
+    def labels(self) -> list[RowLabels]:
+        """Those of all blocks, read into memory."""
+        return [self.teacher[row] for row in range(len(self))]
 
 
 def collect_blocks(train: Rows, held: NDArray[np.bool_], lookup: Lookup) -> Split[BlockExamples]:
@@ -55,7 +73,7 @@ def collect_blocks(train: Rows, held: NDArray[np.bool_], lookup: Lookup) -> Spli
 
     held: which blocks only choose the checkpoint, [blocks]
     """
-    examples = BlockExamples(train.inputs, stored_labels(lookup, train))
+    examples = BlockExamples(train.inputs, lookup(train))
     return Split(examples.take(np.flatnonzero(~held)), examples.take(np.flatnonzero(held)))
 
 
@@ -78,7 +96,7 @@ class LanguageLearner:
         inputs = model_inputs(model, part.rows)
         hidden = hidden_states(model, part.rows, inputs)
         gold = torch.from_numpy(predicted_ids(part.rows)).to(device)
-        targets = targets_of(self.codec, list(part.teacher), self.teacher_head, self.objective.divergence)
+        targets = targets_of(self.codec, part.labels(), self.teacher_head, self.objective.divergence)
         ones = torch.ones(len(gold), device=device)
         alpha, temperature = self.objective.alpha, self.objective.temperature or 1.0
         loss = token_objective(hidden, head_of(model), targets, ones, gold, alpha, temperature)
@@ -94,7 +112,7 @@ class LanguageLearner:
         """By what the labels give the tokens that come, and those beside them. Raises InputRefused (TeacherUnfit)."""
         few = self.sample(examples)
         gold = torch.from_numpy(predicted_ids(few.rows))
-        targets = targets_of(self.codec, list(few.teacher), self.teacher_head, "forward")
+        targets = targets_of(self.codec, few.labels(), self.teacher_head, "forward")
         right, before, after = (
             mean_probability(targets, gold.roll(shift), self.codec.vocabulary, self.teacher_head)
             for shift in (0, 1, -1)
@@ -115,8 +133,9 @@ class LanguageLearner:
     def exchanged(self, batch: BlockExamples) -> BlockExamples:
         """Each position with the label of the one before it, across blocks."""
         ends = np.cumsum([block.predicted for block in batch.rows])[:-1]
+        given = batch.labels()
         moved = {
-            column.name: np.split(np.roll(np.concatenate([row[column.name] for row in batch.teacher]), 1, axis=0), ends)
+            column.name: np.split(np.roll(np.concatenate([row[column.name] for row in given]), 1, axis=0), ends)
             for column in self.codec.columns
         }
         labels = [{name: rows[index] for name, rows in moved.items()} for index in range(len(batch))]
