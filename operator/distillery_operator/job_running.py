@@ -96,7 +96,9 @@ def podless(state: Pass, attempt: Attempt) -> tuple[str, str] | None:
     """Quota, Pod Security or a missing ServiceAccount keep a Job without pods: its controller says which."""
     if attempt.pods or attempt.leaving or not due(state, attempt.released_at, POD_PATIENCE):
         return None
-    words = state.view.words.pods.get(attempt.name, f"see: kubectl describe job {attempt.name}")
+    # The Job controller may forget a Job whose name another one had a moment before (kubernetes/kubernetes#131917).
+    silence = f"see: kubectl describe job {attempt.name}; if it tells of no trouble, kubectl delete job {attempt.name}"
+    words = state.view.words.pods.get(attempt.name, f"{silence}, and the next attempt begins")
     return "NoPod", f"Kubernetes makes no pod for it: {words}"
 
 

@@ -21,9 +21,6 @@ from supervised import Supervised
 from world import LEASE, MODELS, World
 
 PATIENCE = 180.0  # seconds for a whole run, outages aside; bounds a hang
-# A Job that takes the name of one that went a moment before may get no pod for so long: the Job controller still waits
-# to see a pod of the other (kubernetes/kubernetes#131917).
-EXPECTATIONS = 300.0
 QUIET = 5.0  # seconds without a write before a run counts as settled: a full resync takes 4
 
 # A stage may have to run once more: its Job, its pod or the object was taken away before the result was stored.
@@ -93,7 +90,7 @@ def run(arena: Arena, fault: Fault, undisturbed: State | None) -> Outcome:
             for operator in world.operators:
                 stack.enter_context(operator)
             with judged(outcome, world):
-                play(namespace, outcome.tally, world, patience(fault) + arena.outage)
+                play(namespace, outcome.tally, world, PATIENCE + arena.outage)
                 outcome.state = end_state(namespace, world.restored)
         outcome.exits = [code for operator in world.operators for code in operator.exits]
         if outcome.void is None and not disturbed.fired:
@@ -106,11 +103,6 @@ def run(arena: Arena, fault: Fault, undisturbed: State | None) -> Outcome:
         arena.observer.forget(namespace.name)
     outcome.seconds = time.monotonic() - began
     return outcome
-
-
-def patience(fault: Fault) -> float:
-    """Seconds for a run, outages aside."""
-    return PATIENCE + (EXPECTATIONS if fault.kind == "vanish" else 0.0)
 
 
 def players(fault: Fault) -> int:
@@ -153,6 +145,7 @@ def play(namespace: Namespace, tally: Tally, world: World, seconds: float) -> No
         while not reached(check):
             if world.void:
                 raise VoidError
+            world.delete_forgotten()
             if time.monotonic() > deadline:
                 raise StuckError(f"not within {seconds:.0f} s: {what}\n{situation(namespace)}")
             time.sleep(0.5)

@@ -1,6 +1,7 @@
 """What a run's disturbance may do besides answering: kill, delete, restore, cut off."""
 
 import contextlib
+import datetime as dt
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from supervised import Supervised
 from waiting import eventually
 
 JOBS, MODELS = "distillationjobs", "distilledmodels"
+FORGOTTEN = dt.timedelta(seconds=60)  # without a pod; of a Job whose name another one had a moment before
 LEASE = "distillery"  # its name, in the namespace of each run
 PARENTS = {"job": (JOBS,), "model": (MODELS,), "all": (MODELS, JOBS)}
 
@@ -31,6 +33,7 @@ class World:
         self.void: str | None = None  # why the fault cannot happen at its point
         self.frozen = False
         self.vanishing: tuple[str, str] | None = None  # path of the collection, name
+        self.vanished: str | None = None  # a Job that did
         self.restored: list[dict[str, Any]] = []  # objects as they were before
         self._outage = outage  # seconds
         self._cut_until = self._silent_until = 0.0
@@ -90,11 +93,27 @@ class World:
         if self.vanishing is None or self.vanishing[0] != path:
             return
         name, self.vanishing, space = self.vanishing[1], None, self.namespace
+        self.vanished = name if path.endswith("/jobs") else None
         remove = {
             "jobs": space.batch.delete_namespaced_job, "deployments": space.apps.delete_namespaced_deployment,
             "events": space.core.delete_namespaced_event,
         }[path.rpartition("/")[2]]  # fmt: skip
         remove(name, space.name, propagation_policy="Background")
+
+    def delete_forgotten(self) -> None:
+        """As the condition NoPod advises: the Job controller may forget one that has the name of one that vanished.
+
+        That is kubernetes/kubernetes#131917, and nothing that the operator does.
+        """
+        if self.vanished is None:
+            return
+        batch, space = self.namespace.batch, self.namespace.name
+        for job in batch.list_namespaced_job(space, field_selector=f"metadata.name={self.vanished}").items:
+            age, had = dt.datetime.now(dt.UTC) - job.metadata.creation_timestamp, job.status
+            if age > FORGOTTEN and not (had.active or had.terminating or had.succeeded or had.failed):
+                self.tally.note(f"the Job controller has forgotten {self.vanished}")
+                batch.delete_namespaced_job(self.vanished, space, propagation_policy="Background")
+                self.vanished = None
 
     def restore(self, what: str, with_status: bool) -> None:
         """Back up the newest object of a kind, or all of both kinds; lose them; create them again."""

@@ -264,7 +264,8 @@ def test_a_job_that_gets_no_pod_says_where_the_reason_stands():
     world.clock += 30
     world.settle()
     assert world.condition("Reconciling")[1] == "NoPod"
-    assert "kubectl describe job small-12345678-preflight-1" in world.condition("Ready")[2]
+    for command in ("describe", "delete"):
+        assert f"kubectl {command} job small-12345678-preflight-1" in world.condition("Ready")[2]
     words = 'Error creating: pods "small-12345678-preflight-1-*" is forbidden: exceeded quota: small'
     world.words.pods["small-12345678-preflight-1"] = words
     world.settle()
