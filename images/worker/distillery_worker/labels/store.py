@@ -117,7 +117,7 @@ class LabelStore:
 
     def keys(self) -> set[str]:
         """Keys of all rows that have soft labels."""
-        return {key for keys, _ in self.segments() for key in keys}
+        return {key for table in self.tables() for key in table[KEY].to_pylist()}
 
     def lookup(self, wanted: list[str]) -> dict[str, RowLabels]:
         """Labels by row key; rows that have none are missing.
