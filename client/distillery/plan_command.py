@@ -10,7 +10,17 @@ from typing import Any
 from distillery_api.summary import PreflightResult
 from distillery_storage import Entry, Prefix, StorageError, open_prefix
 
-from .estimate.amounts import HOUR, Rates, Sizes, Work, label_bytes, stage_work, token_label_bytes, total
+from .estimate.amounts import (
+    HOUR,
+    Rates,
+    Sizes,
+    Work,
+    answer_bytes,
+    label_bytes,
+    stage_work,
+    token_label_bytes,
+    total,
+)
 from .estimate.data_files import DataFile, measure_file
 from .estimate.models import ModelFolder, measure_model, student_parameters
 from .labels.label_sets import LabelSet
@@ -51,17 +61,16 @@ def plan(options: argparse.Namespace) -> int:
 
 def measured_files(dataset: Mapping[str, Any], task: str) -> dict[str, DataFile]:
     """Every file of the dataset by its field."""
-    columns = read_columns(dataset["columns"], task)
     named = {field: dataset[field] for field in ("train", "unlabelled", "test") if dataset.get(field)}
-    return {field: measure_file(uri, columns) for field, uri in named.items()}
+    return {field: measure_file(uri, read_columns(dataset["columns"], task, field)) for field, uri in named.items()}
 
 
-def read_columns(columns: Mapping[str, str], task: str) -> list[str]:
-    """Columns with the text that models read; images have none."""
+def read_columns(columns: Mapping[str, str], task: str, field: str) -> list[str]:
+    """Columns of a file with the text that models read; images have none, and unlabelled prompts no response."""
     if task == "image-classification":
         return []
     if "prompt" in columns:
-        return [columns["prompt"], columns["response"]]
+        return [columns["prompt"]] if field == "unlabelled" else [columns["prompt"], columns["response"]]
     return [columns[kind] for kind in ("query", "text") if kind in columns]
 
 
@@ -79,8 +88,13 @@ def sizes_of(
         tested_bytes=files["test"].text_bytes,
         teacher=total(*(each.parameters for each in teachers)) if known else None,
         student=student_parameters(spec["student"], teachers[0] if teachers else None, spec["task"]),
-        missing=checked.missing_rows / rows if checked and rows and spec["task"] != "causal-lm" else 1.0,
+        missing=checked.missing_rows / rows if checked and rows and not labels_blocks(spec) else 1.0,
     )
+
+
+def labels_blocks(spec: Mapping[str, Any]) -> bool:
+    """Whether what is labelled are no rows but blocks of texts."""
+    return bool(spec["task"] == "causal-lm" and spec["softLabels"].get("kind") != "text")
 
 
 def stage_lines(works: Sequence[Work], rates: Rates, gpu_hour: float | None, spec: Mapping[str, Any]) -> list[str]:
@@ -141,6 +155,8 @@ def label_lines(
 
 def unchecked_bytes(spec: Mapping[str, Any], sizes: Sizes, teacher: ModelFolder) -> float | None:
     """Bytes of soft labels by the sizes alone."""
+    if spec["softLabels"].get("kind") == "text":
+        return answer_bytes(spec["softLabels"], sizes.learned_rows)
     if spec["task"] == "causal-lm":
         return token_label_bytes(spec["softLabels"], sizes.learned_bytes, teacher.vocabulary, teacher.hidden)
     return label_bytes(spec, sizes.learned_rows, teacher.outputs)

@@ -3,6 +3,8 @@
 # Of kinds that keep a few ids: the whole distribution cannot be computed from them.
 FEW_IDS = "(!has(self.softLabels.kind) || self.softLabels.kind in ['sampled', 'topK'])"
 
+FROM_TEXT = "has(self.softLabels.kind) && self.softLabels.kind == 'text'"
+
 CAUSAL_LM_RULES = (
     (
         "self.task != 'causal-lm' || !has(self.promoteTo)",
@@ -10,9 +12,25 @@ CAUSAL_LM_RULES = (
         ".promoteTo",
     ),
     (
-        "self.task != 'causal-lm' || !has(self.dataset.unlabelled)",
-        "texts of a language model need no labels; put them into dataset.train",
+        f"self.task != 'causal-lm' || !has(self.dataset.unlabelled) || {FROM_TEXT}",
+        "texts of a language model need no labels; put them into dataset.train, or set softLabels.kind: text",
         ".dataset.unlabelled",
+    ),
+    (
+        f"!({FROM_TEXT}) || has(self.dataset.columns.prompt)",
+        "kind text needs prompts that the teacher answers; name their column and that of the responses",
+        ".dataset.columns.prompt",
+    ),
+    (
+        f"!({FROM_TEXT}) || (self.objective.divergence == 'forward' && !has(self.objective.temperature)"
+        " && !has(self.objective.hiddenStates) && !has(self.objective.attention))",
+        "of kind text the student learns the words alone; of objective set alpha, or use another softLabels.kind",
+        ".objective",
+    ),
+    (
+        f"!has(self.dataset.filters) || !has(self.dataset.filters.answers) || ({FROM_TEXT})",
+        "filters.answers judge what the teacher wrote; set softLabels.kind text or remove them",
+        ".dataset.filters.answers",
     ),
     (
         "self.task == 'causal-lm' || !has(self.dataset.sequenceLength)",

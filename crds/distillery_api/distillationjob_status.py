@@ -105,7 +105,7 @@ class Artifacts(Model):
     student_key: Digest | None = None
     selection_key: Digest | None = None  # of the rows that dataset.filters keep
     rows: Annotated[dict[Annotated[str, Field(max_length=32)], int], Field(max_length=8)] | None = None
-    dropped_rows: Annotated[dict[Annotated[str, Field(max_length=32)], int], Field(max_length=8)] | None = None
+    dropped_rows: Annotated[dict[Annotated[str, Field(max_length=32)], int], Field(max_length=16)] | None = None
     label_bytes: int | None = None  # estimated, of rows that had no soft labels
     labelled_rows: int | None = None
     reused_rows: int | None = None

@@ -64,6 +64,22 @@ class TeacherConfidence(Model):
     min: Annotated[float, Field(gt=0, lt=1, description="Least probability of the teacher's likeliest label.")]
 
 
+Share = Annotated[float, Field(ge=0, le=1, json_schema_extra=rules(("self <= 1.0", "write a share of 1: 0.3, not 30")))]
+
+
+class Answers(Model):
+    """Answers that a teacher wrote and that are not learned, besides empty ones and those that it did not end."""
+
+    max_repetition: (
+        Annotated[Share, Field(description="Largest share of an answer's runs of 4 words that came before in it.")]
+        | None
+    ) = None
+    max_echo: (
+        Annotated[Share, Field(description="Largest similarity of an answer to its prompt, by runs of 5 characters.")]
+        | None
+    ) = None
+
+
 class Filters(Model):
     """Rows of train and unlabelled that are left out, in this order. Test rows are never left out."""
 
@@ -99,9 +115,24 @@ class Filters(Model):
         | None
     ) = None
 
+    answers: (
+        Annotated[
+            Answers,
+            Field(
+                json_schema_extra=rules(
+                    (
+                        "has(self.maxRepetition) || has(self.maxEcho)",
+                        "set maxRepetition or maxEcho, or leave answers out",
+                    )
+                )
+            ),
+        ]
+        | None
+    ) = None
+
     def without_teacher(self) -> "Filters":
         """The filters that need the rows alone."""
-        return self.model_copy(update={"teacher_confidence": None, "teacher_mistakes": None})
+        return self.model_copy(update={"teacher_confidence": None, "teacher_mistakes": None, "answers": None})
 
 
 # On the spec, where the task and the objective are in reach.

@@ -7,13 +7,15 @@ from pydantic import Field
 from .images import Augmentation
 from .schema import Model, rules
 
+NEW_TOKENS = 256  # of an answer, where the spec says nothing
+
 
 class SoftLabels(Model):
     """How the teacher's distribution is stored. Kinds other than logits are for causal-lm."""
 
     kind: (
         Annotated[
-            Literal["sampled", "topK", "logits", "hidden"],
+            Literal["sampled", "topK", "logits", "hidden", "text"],
             Field(description="sampled if absent for causal-lm, logits for every other task."),
         ]
         | None
@@ -23,11 +25,27 @@ class SoftLabels(Model):
     )
     k: Annotated[int, Field(ge=1, le=1000, description="For topK: ids per token; 50 if absent.")] | None = None
     temperature: (
-        Annotated[float, Field(gt=0, le=100, description="For sampled and topK: of the teacher; 1 if absent.")] | None
+        Annotated[
+            float,
+            Field(
+                gt=0,
+                le=100,
+                description="For sampled and topK: of the teacher; 1 if absent. For text: at which it draws each token;"
+                " if absent it writes the likeliest.",
+            ),
+        ]
+        | None
     ) = None
-    seed: Annotated[int, Field(ge=0, le=2147483647, description="For sampled: of the draws; 0 if absent.")] | None = (
-        None
-    )
+    seed: (
+        Annotated[int, Field(ge=0, le=2147483647, description="For sampled and text: of the draws; 0 if absent.")]
+        | None
+    ) = None
+    max_new_tokens: (
+        Annotated[
+            int, Field(ge=1, le=32768, description="For text: tokens that the teacher writes at most; 256 if absent.")
+        ]
+        | None
+    ) = None
     views: Annotated[
         int,
         Field(ge=1, le=1000, description="Views of each image that are labelled; each epoch trains on the next one."),
@@ -55,14 +73,25 @@ SOFT_LABEL_RULES = rules(
         ".views",
     ),
     (
-        "!has(self.kind) || self.kind == 'sampled' || (!has(self.samples) && !has(self.seed))",
-        "samples and seed are for kind sampled; remove them",
-        ".kind",
+        "!has(self.samples) || !has(self.kind) || self.kind == 'sampled'",
+        "samples is for kind sampled; remove it",
+        ".samples",
+    ),
+    (
+        "!has(self.seed) || !has(self.kind) || self.kind == 'sampled'"
+        " || (self.kind == 'text' && has(self.temperature))",
+        "seed is for kind sampled, and for kind text with a temperature; remove it",
+        ".seed",
+    ),
+    (
+        "!has(self.maxNewTokens) || (has(self.kind) && self.kind == 'text')",
+        "maxNewTokens is for kind text; set kind or remove it",
+        ".maxNewTokens",
     ),
     ("!has(self.k) || (has(self.kind) && self.kind == 'topK')", "k is for kind topK; set kind or remove it", ".k"),
     (
-        "!has(self.temperature) || !has(self.kind) || self.kind in ['sampled', 'topK']",
-        "temperature is for kinds sampled and topK; logits and hidden states have any, see objective.temperature",
+        "!has(self.temperature) || !has(self.kind) || self.kind in ['sampled', 'topK', 'text']",
+        "temperature is for kinds sampled, topK and text; logits and hidden states have any, see objective.temperature",
         ".temperature",
     ),
 )

@@ -27,7 +27,7 @@ class PreflightResult(Model):
     student_key: Digest
     selection_key: Digest | None = None  # of the rows that dataset.filters keep
     rows: Annotated[dict[str, int], Field(max_length=8)]  # train, unlabelled, test: what the filters left
-    dropped_rows: Annotated[dict[str, int], Field(max_length=8)] = {}  # by filter
+    dropped_rows: Annotated[dict[str, int], Field(max_length=16)] = {}  # by filter
     missing_rows: Annotated[int, Field(ge=0)]  # distinct rows of train and unlabelled without soft labels
     label_bytes: Annotated[int, Field(ge=0)]  # that their soft labels will take in storage, by those of the first rows
 
@@ -48,7 +48,7 @@ class TrainResult(Model):
     student: str
     parameters: int
     steps: int
-    dropped_rows: Annotated[dict[str, int], Field(max_length=8)] = {}  # by filter, those of preflight included
+    dropped_rows: Annotated[dict[str, int], Field(max_length=16)] = {}  # by filter, those of preflight included
     validation_score: float
     control_validation_score: float | None = None
     resumed_from_step: int = 0

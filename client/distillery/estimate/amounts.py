@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from distillery_api.soft_labels import NEW_TOKENS
+
 FORWARD, TRAINING = 2, 6  # operations per parameter and token
 BYTES_A_TOKEN = 4
 ROW_KEY, LOGIT, STATE = 64, 4, 2  # bytes in a segment before compression
@@ -64,7 +66,7 @@ def stage_work(spec: Mapping[str, Any], sizes: Sizes) -> list[Work]:
     """Every stage of an admitted spec, in order."""
     training = spec["training"]
     runs = 2 if training.get("control") else 1
-    learned = product(sizes.learned_bytes, 1 / BYTES_A_TOKEN)
+    learned = total(product(sizes.learned_bytes, 1 / BYTES_A_TOKEN), new_tokens(spec, sizes.learned_rows))
     tested = product(sizes.tested_bytes, 1 / BYTES_A_TOKEN)
     judged = None if None in (sizes.teacher, sizes.student) else (sizes.teacher or 0) + runs * (sizes.student or 0)
     operations = {
@@ -78,6 +80,16 @@ def stage_work(spec: Mapping[str, Any], sizes: Sizes) -> list[Work]:
     return [
         Work(stage, pods.get(stage, 1), spec["stages"][stage]["gpus"], amount) for stage, amount in operations.items()
     ]
+
+
+def new_tokens(spec: Mapping[str, Any], rows: int | None) -> float | None:
+    """Tokens of the answers that a teacher writes, at most; 0 where it writes none."""
+    return product(rows, most_tokens(spec["softLabels"])) if spec["softLabels"].get("kind") == "text" else 0.0
+
+
+def most_tokens(soft_labels: Mapping[str, Any]) -> int:
+    """Of one answer that a teacher writes."""
+    return int(soft_labels.get("maxNewTokens") or NEW_TOKENS)
 
 
 def label_bytes(spec: Mapping[str, Any], rows: int | None, outputs: int | None) -> float | None:
@@ -99,6 +111,11 @@ def token_label_bytes(
         "logits": product(LOGIT, vocabulary),
     }[soft_labels.get("kind") or "sampled"]
     return product(position, text_bytes, 1 / BYTES_A_TOKEN)
+
+
+def answer_bytes(soft_labels: Mapping[str, Any], rows: int | None) -> float | None:
+    """Bytes of the answers that a teacher writes, before compression, at most."""
+    return product(rows, ROW_KEY + BYTES_A_TOKEN * most_tokens(soft_labels))
 
 
 def product(*factors: float | None) -> float | None:

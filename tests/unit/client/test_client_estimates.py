@@ -121,7 +121,7 @@ def test_a_pairs_text_is_that_of_all_its_columns(tmp_path: Path) -> None:
     ],
 )
 def test_the_text_of_a_row_is_what_the_task_reads(task: str, columns: dict[str, str], read: list[str]) -> None:
-    assert read_columns(columns, task) == read
+    assert read_columns(columns, task, "train") == read_columns(columns, task, "test") == read
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,15 @@ def language_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def writing_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """answered, test-answered and prompts.parquet, and a teacher/ that writes sentences and ends them; read only."""
+    folder = tmp_path_factory.mktemp("writing")
+    micro_language.write_exchanges(folder)
+    micro_language.write_teacher(folder / "teacher", lambda seed: " ".join(micro_language.sentence(seed)))
+    return folder
+
+
 @pytest.fixture
 def storage(tmp_path: Path) -> Path:
     return tmp_path / "storage"

@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,15 @@ def write_pairs(folder: Path) -> None:
         pq.write_table(pa.table(columns), folder / f"{name}.parquet")
 
 
+def write_exchanges(folder: Path) -> None:
+    """20 prompts with gold responses to learn from, 8 held-out ones, and 6 without responses."""
+    pairs = exchanges()
+    for name, rows in {"answered": pairs[:20], "test-answered": pairs[20:28]}.items():
+        prompts, responses = zip(*rows, strict=True)
+        pq.write_table(pa.table({"question": prompts, "answer": responses}), folder / f"{name}.parquet")
+    pq.write_table(pa.table({"question": [prompt for prompt, _ in pairs[28:34]]}), folder / "prompts.parquet")
+
+
 def write_tokenizer(folder: Path, **fields: object) -> None:
     """Words as tokens; nothing is added to a text. `fields` add to tokenizer_config.json."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -76,8 +86,20 @@ def write_tokenizer(folder: Path, **fields: object) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(config | fields))
 
 
-def write_teacher(folder: Path) -> None:
-    """A Llama of one layer, trained until it knows the grammar."""
+def sentence(seed: int) -> list[str]:
+    """A walk through the grammar up to its first animal that eats, sleeps, barks or flies."""
+    words = document(seed, 60).split()
+    return words[: 1 + next(place for place, word in enumerate(words) if word in ("eats", "sleeps", "barks", "flies"))]
+
+
+def exchanges() -> list[tuple[str, str]]:
+    """Different prompts, each with the last two words of a sentence as its gold response."""
+    walks = [words for words in map(sentence, range(400)) if 3 < len(words) < 14]
+    return list({" ".join(words[:-2]): " ".join(words[-2:]) for words in walks}.items())
+
+
+def write_teacher(folder: Path, write: Callable[[int], str] = lambda seed: document(seed, 40)) -> None:
+    """A Llama of one layer, trained on what is written by 30 seeds until it knows the grammar."""
     write_tokenizer(folder)
     tokenizer = LanguageTokenizer(folder, LENGTH)
     torch.manual_seed(0)
@@ -94,7 +116,7 @@ def write_teacher(folder: Path) -> None:
             eos_token_id=tokenizer.end,
         )
     )
-    blocks = [block for seed in range(30) for block in tokenizer.blocks(document(seed, 40))]
+    blocks = [block for seed in range(30) for block in tokenizer.blocks(write(seed))]
     batch = collate(blocks)
     ids, mask = torch.from_numpy(batch.input_ids), torch.from_numpy(batch.attention_mask)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.02)
@@ -104,6 +126,17 @@ def write_teacher(folder: Path) -> None:
         optimizer.step()
         optimizer.zero_grad()
     model.save_pretrained(folder)
+
+
+def from_text(source: Path, **dataset: Any) -> dict[str, Any]:
+    """Fields of a run that learns what the teacher writes; `dataset` adds to that field."""
+    files = {"train": "answered", "unlabelled": "prompts", "test": "test-answered"}
+    given = {field: f"file://{source}/{name}.parquet" for field, name in files.items()}
+    columns = {"prompt": "question", "response": "answer"}
+    return {
+        "dataset": given | {"columns": columns, "sequenceLength": 24} | dataset,
+        "softLabels": {"kind": "text", "maxNewTokens": 12},
+    }
 
 
 def make_run(stage: str, source: Path, storage: Path, **fields: Any) -> Any:

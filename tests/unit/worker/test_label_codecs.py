@@ -8,10 +8,20 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from distillery_worker.errors import InputRefused
-from distillery_worker.labels.codecs import Codec, Column, HiddenCodec, LogitsCodec, SampledCodec, TopKCodec, admits
+from distillery_worker.labels.codecs import (
+    Codec,
+    Column,
+    HiddenCodec,
+    LogitsCodec,
+    SampledCodec,
+    TextCodec,
+    TopKCodec,
+    admits,
+)
 from distillery_worker.labels.measuring import label_rows
 from distillery_worker.labels.sampling import draw, uniforms
 from distillery_worker.labels.segments import decode_segment, encode_segment
+from distillery_worker.teachers.writing_teacher import text_labels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
@@ -23,6 +33,7 @@ TOP_K = TopKCodec(vocabulary=VOCABULARY, k=5)
 LOGITS = LogitsCodec(vocabulary=VOCABULARY, alignment="position i predicts token i+1")
 HIDDEN = HiddenCodec(vocabulary=VOCABULARY, width=WIDTH, head=DIGEST)
 CODECS = [SAMPLED, TOP_K, LOGITS, HIDDEN]
+TEXT = TextCodec(max_new_tokens=8, temperature=0.7, seed=1)
 HEAD = torch.randn(VOCABULARY, WIDTH, generator=torch.Generator().manual_seed(1))
 
 
@@ -152,18 +163,34 @@ def test_fifty_draws_take_at_most_40_bytes_a_token_at_49k_ids() -> None:
     assert len(segment) / len(draws) <= 40
 
 
-@pytest.mark.parametrize("codec", CODECS, ids=names)
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.text(st.characters(codec="utf-8")), st.booleans()), max_size=5))
+def test_texts_come_back_as_they_were(written: list[tuple[str, bool]]) -> None:
+    keys = [str(number) for number in range(len(written))]
+    found_keys, found = decode_segment(TEXT, encode_segment(TEXT, keys, [text_labels(*each) for each in written]))
+    assert found_keys == keys
+    assert [(row["answer"].item(), row["finished"].item()) for row in found] == written
+
+
+def test_texts_have_no_positions_to_measure() -> None:
+    with pytest.raises(TypeError, match="written, not measured"):
+        label_rows(TEXT, states(1), HEAD, [("a", 1)])
+
+
+@pytest.mark.parametrize("codec", [*CODECS, TEXT], ids=names)
 def test_a_description_leads_back_to_its_codec(codec: Codec) -> None:
     assert TypeAdapter(Codec).validate_json(codec.model_dump_json(by_alias=True)) == codec
 
 
-@pytest.mark.parametrize("codec", CODECS, ids=names)
+@pytest.mark.parametrize("codec", [*CODECS, TEXT], ids=names)
 def test_every_codec_admits_forward_kl_at_its_temperature(codec: Codec) -> None:
     assert admits(codec, "forward", 1.0) is None
 
 
-@pytest.mark.parametrize(("codec", "admitted"), [(SAMPLED, False), (TOP_K, False), (LOGITS, True), (HIDDEN, True)])
-def test_a_few_ids_admit_no_other_divergence_and_no_other_temperature(codec: Codec, admitted: bool) -> None:
+@pytest.mark.parametrize(
+    ("codec", "admitted"), [(SAMPLED, False), (TOP_K, False), (LOGITS, True), (HIDDEN, True), (TEXT, False)]
+)
+def test_a_few_ids_and_texts_admit_no_other_divergence_and_no_other_temperature(codec: Codec, admitted: bool) -> None:
     answers = [admits(codec, "reverse", 1.0), admits(codec, "jsd", 1.0), admits(codec, "forward", 2.0)]
     assert [answer is None for answer in answers] == [admitted] * 3
 
@@ -179,3 +206,8 @@ def test_any_parquet_reader_finds_rows_and_columns() -> None:
     table = pq.read_table(io.BytesIO(data))
     assert table.column_names == ["row_key", "ids_gaps", "log_probs", "log_tail"]
     assert [len(table[name][0]) for name in table.column_names[1:]] == [10, 10, 2]
+
+
+def test_any_parquet_reader_reads_texts() -> None:
+    table = pq.read_table(io.BytesIO(encode_segment(TEXT, ["a"], [text_labels("Über den Wolken.", True)])))
+    assert table.to_pylist() == [{"row_key": "a", "answer": "Über den Wolken.", "finished": [True]}]

@@ -178,8 +178,9 @@ def test_large_labels_make_small_segments(
 
 
 def test_labels_above_a_segment_s_size_are_stored_row_by_row() -> None:
-    assert list(teaching.in_segments(["a", "b", "c"], [2**28, 2**26, 2**26])) == [["a"], ["b", "c"]]
-    assert list(teaching.in_segments([], [])) == []
+    assert list(teaching.in_segments(["a", "b", "c"], [2**28, 2**26, 2**26], 2048)) == [["a"], ["b", "c"]]
+    assert list(teaching.in_segments(["a", "b", "c"], [1, 1, 1], 2)) == [["a", "b"], ["c"]]
+    assert list(teaching.in_segments([], [], 2048)) == []
 
 
 def test_grown_data_labels_only_its_new_blocks(

@@ -85,7 +85,7 @@ def alphabet() -> list[str]:
 
 
 def fetch(source: Path, dest: Path) -> LanguageModelTeacher:
-    return fetch_language_model(ModelSource(uri=f"file://{source}"), None, NextToken(), dest)
+    return fetch_language_model(LanguageModelTeacher, ModelSource(uri=f"file://{source}"), None, NextToken(), dest)
 
 
 def test_a_gguf_file_answers_like_its_weights(model: LlamaForCausalLM, tmp_path: Path) -> None:

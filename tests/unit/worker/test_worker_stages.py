@@ -25,7 +25,7 @@ from distillery_worker.stages.evaluate import evaluate
 from distillery_worker.stages.label import label
 from distillery_worker.stages.preflight import preflight
 from distillery_worker.stages.train import train
-from distillery_worker.teachers import teacher as teaching
+from distillery_worker.teachers.teacher import BatchTeacher
 from distillery_worker.training.fitting import Fit
 from safetensors.torch import load_file
 
@@ -94,7 +94,7 @@ def test_shards_cover_every_row_once_and_a_second_run_finds_them_all(pipeline: P
 
 @pytest.mark.parametrize("segment", [0, 1, 2])
 def test_a_killed_shard_keeps_its_segments(segment: int, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(teaching, "SEGMENT_ROWS", 32)
+    monkeypatch.setattr(BatchTeacher, "segment_rows", 32)
     append, begun = LabelStore.append, count()
 
     def stop_in(self: LabelStore, *args: Any) -> None:
@@ -115,7 +115,7 @@ def test_a_killed_shard_keeps_its_segments(segment: int, pipeline: Pipeline, mon
 def test_a_segment_that_cannot_be_stored_ends_the_labelling(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(teaching, "SEGMENT_ROWS", 32)
+    monkeypatch.setattr(BatchTeacher, "segment_rows", 32)
     append, begun = LabelStore.append, count()
 
     def away(self: LabelStore, *args: Any) -> None:

@@ -101,8 +101,8 @@ def within(rows: Sequence[Row], length: Length) -> list[bool]:
 def apart_from(rows: Sequence[Row], test: Rows) -> list[bool]:
     """Which rows are none of the test rows, nor of their groups."""
     held_out = HeldOut(map(whole_text, test.inputs), (row.text for row in rows))
-    groups = set(test.groups or ())
-    return [row.group not in groups and not held_out.has(row.text) for row in rows]
+    groups, keys = set(test.groups or ()), set(test.keys)
+    return [row.group not in groups and row.key not in keys and not held_out.has(row.text) for row in rows]
 
 
 def first_of_equals(rows: Sequence[Row]) -> list[bool]:

@@ -75,17 +75,38 @@ class LanguageTokenizer:
             )
         return block
 
+    def asked(self, prompt: str) -> list[int]:
+        """Ids of a prompt up to where the model answers. Raises InputRefused (ModelUnsupported)."""
+        if self.tokenizer.chat_template:
+            return self.rendered([user(prompt)], add_generation_prompt=True)
+        ids: list[int] = self.tokenizer(prompt, verbose=False)["input_ids"]
+        return ids
+
+    def check_room(self, prompt: str, answer: int) -> None:
+        """Raise InputRefused (PromptTooLong) where an answer of so many tokens does not fit into the prompt's block."""
+        if (taken := len(self.asked(prompt))) + answer > self.length:
+            raise InputRefused(
+                "PromptTooLong",
+                f"dataset.columns.prompt: the prompt '{prompt[:40]}…' has {taken:,} tokens, which with"
+                f" softLabels.maxNewTokens of {answer:,} are more than the {self.length:,} of a block; shorten it,"
+                " lower maxNewTokens or raise dataset.sequenceLength",
+            )
+
+    def words(self, ids: Sequence[int]) -> str:
+        """The text of ids that a model gave, without special tokens."""
+        text: str = self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text
+
     def joined(self, prompt: str, response: str) -> tuple[list[int], list[int]]:
         """Ids of the prompt, and of all with the end token: tokenized apart, so that the border is a token's."""
-        before: list[int] = self.tokenizer(prompt, verbose=False)["input_ids"]
+        before = self.asked(prompt)
         after: list[int] = self.tokenizer(response, add_special_tokens=False, verbose=False)["input_ids"]
         return before, self.ended([*before, *after])
 
     def chat(self, prompt: str, response: str) -> tuple[list[int], list[int]]:
         """Ids of the template up to where the model answers, and with the answer. Raises InputRefused."""
-        asked = [{"role": "user", "content": prompt}]
-        before = self.rendered(asked, add_generation_prompt=True)
-        ids = self.rendered([*asked, {"role": "assistant", "content": response}])
+        before = self.asked(prompt)
+        ids = self.rendered([user(prompt), {"role": "assistant", "content": response}])
         if ids[: len(before)] != before:
             raise InputRefused(
                 "ModelUnsupported",
@@ -104,3 +125,8 @@ class LanguageTokenizer:
                 f"teachers[0].model: the chat template fails: {first_line(error)}; mend chat_template",
             ) from error
         return list(ids)
+
+
+def user(prompt: str) -> dict[str, str]:
+    """The turn of a conversation that asks."""
+    return {"role": "user", "content": prompt}

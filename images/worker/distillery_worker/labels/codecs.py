@@ -20,12 +20,15 @@ Vocabulary = Annotated[int, Field(ge=2, le=2**31 - 1)]
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a codec: `width` numbers per position, or as many ids in ascending order, which may repeat."""
+    """A column of a codec: `width` numbers per position, or as many ids in ascending order, which may repeat; or text.
+
+    A row has one text, as an object array [1, 1].
+    """
 
     name: str
-    dtype: Literal["int32", "float16", "float32"]
+    dtype: Literal["int32", "float16", "float32", "bool", "string"]
     width: int
-    holds: Literal["numbers", "ids", "repeated ids"] = "numbers"
+    holds: Literal["numbers", "ids", "repeated ids", "text"] = "numbers"
 
 
 class SampledCodec(Model):
@@ -91,16 +94,33 @@ class HiddenCodec(Model):
         return (Column("hidden", "float16", self.width),)
 
 
-Codec = Annotated[SampledCodec | TopKCodec | LogitsCodec | HiddenCodec, Field(discriminator="kind")]
+class TextCodec(Model):
+    """What the teacher writes after a prompt: the likeliest token each time, or one drawn at `temperature`."""
+
+    kind: Literal["text"] = "text"
+    max_new_tokens: Annotated[int, Field(ge=1, le=32768)]
+    temperature: Temperature | None = None
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """answer: its text; finished: whether the teacher ended it."""
+        return (Column("answer", "string", 1, holds="text"), Column("finished", "bool", 1))
+
+
+DistributionCodec = SampledCodec | TopKCodec | LogitsCodec | HiddenCodec
+Codec = Annotated[DistributionCodec | TextCodec, Field(discriminator="kind")]
 
 
 def many_positions(codec: Codec) -> bool:
     """Whether a row has labels at each of its positions, and so many that those of all rows may not fit into memory."""
-    return codec.alignment != "one position per row"
+    return not isinstance(codec, TextCodec) and codec.alignment != "one position per row"
 
 
 def bytes_per_position(codec: Codec) -> int:
-    """What the labels of a position take in memory."""
+    """What the labels of a position take in memory; an answer at most, by 4 bytes a token."""
+    if isinstance(codec, TextCodec):
+        return 4 * codec.max_new_tokens
     return sum(column.width * np.dtype(column.dtype).itemsize for column in codec.columns)
 
 
@@ -108,6 +128,13 @@ def admits(codec: Codec, divergence: Divergence, temperature: float) -> str | No
     """None where training on the codec's labels follows the teacher's distribution, else why not and what to change."""
     if isinstance(codec, LogitsCodec | HiddenCodec):
         return None  # the whole distribution can be computed again
+    if isinstance(codec, TextCodec):
+        if (divergence, temperature) == ("forward", 1.0):
+            return None
+        return (
+            "objective: of texts the student learns the words alone, and no distribution; leave divergence and"
+            " temperature out, or use another softLabels.kind"
+        )
     if divergence != "forward":
         return (
             f"objective.divergence: {divergence} needs the teacher's probability of every id, and {codec.kind} soft"

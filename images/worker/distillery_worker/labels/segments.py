@@ -1,8 +1,8 @@
 """Rows of labels as the bytes of one Parquet file, and back.
 
-Each column of the codec is a list per row, position after position. Ids stand as `<column>_gaps`, each less the id
-before it in its position. Of ids that repeat only the different ones do; `<column>_new` has a bit for each draw, 1
-where its id is another one than that of the draw before, and each position's bits begin a byte.
+Each column of the codec is a list per row, position after position; a text is a string. Ids stand as `<column>_gaps`,
+each less the id before it in its position. Of ids that repeat only the different ones do; `<column>_new` has a bit for
+each draw, 1 where its id is another one than that of the draw before, and each position's bits begin a byte.
 """
 
 import io
@@ -76,6 +76,8 @@ def rows_in(codec: Codec, table: pa.Table) -> list[RowLabels]:
 
 def stored(column: Column, rows: list[Numbers]) -> dict[str, pa.Array]:
     """A column of the codec as columns of the file."""
+    if column.holds == "text":
+        return {column.name: pa.array([row.item() for row in rows], pa.string())}
     values = np.concatenate(rows or [np.zeros((0, column.width), column.dtype)])
     ends = np.cumsum([0, *map(len, rows)])
     if column.holds == "numbers":
@@ -92,6 +94,8 @@ def stored(column: Column, rows: list[Numbers]) -> dict[str, pa.Array]:
 
 def restored(column: Column, table: pa.Table) -> list[Numbers]:
     """What `stored` was given, as views of one array."""
+    if column.holds == "text":
+        return [np.array([[text]], dtype=object) for text in table[column.name].to_pylist()]
     if column.holds == "numbers":
         return np.split(*positions(table[column.name], column.width))
     if column.holds == "ids":
@@ -114,7 +118,7 @@ def repeated_gaps(gaps: pa.ChunkedArray, bits: list[bytes], width: int) -> tuple
 def positions(column: pa.ChunkedArray, width: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """A list column's values [positions, width], and the positions at which its rows but the first begin."""
     array = column.combine_chunks()
-    return array.flatten().to_numpy().reshape(-1, width), array.offsets.to_numpy()[1:-1] // width
+    return array.flatten().to_numpy(zero_copy_only=False).reshape(-1, width), array.offsets.to_numpy()[1:-1] // width
 
 
 def lists(values: Numbers, ends: NDArray[np.int64]) -> pa.LargeListArray:

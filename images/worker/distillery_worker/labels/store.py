@@ -144,7 +144,7 @@ class LabelStore:
         For codecs of one position a row.
         """
         found = self.lookup(wanted)
-        logits = np.full((len(wanted), self.labels.codec.vocabulary), np.nan, dtype=np.float32)
+        logits = np.full((len(wanted), self.labels.codec.columns[0].width), np.nan, dtype=np.float32)
         for place, key in enumerate(wanted):
             if key in found:
                 logits[place] = found[key]["logits"][0]

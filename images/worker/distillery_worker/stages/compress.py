@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from ..artifacts.records import TrainRecord, fetch_model, read_record, student_prefix
 from ..context import Context
 from ..errors import InputRefused
-from ..tasks.registry import TASKS
+from ..tasks.registry import task_of
 from ..tasks.task import Engine, Task
 from ..teachers.teacher import Encoder
 
@@ -28,7 +28,7 @@ def compress(run: CompressRun, context: Context) -> CompressResult:
     student = student_prefix(open_prefix(run.storage), run.student_key)
     record = published_record(student)
     context.progress.start(3, "steps")
-    task = TASKS[run.task]
+    task = task_of(run)
     model = task.load_student(fetch_model(student, record.student, context.folder("student")))
     context.progress.advance()
     target, folder = student.child(task.format), context.folder(task.format)
@@ -65,7 +65,7 @@ def export(
     model: PreTrainedModel, record: TrainRecord, run: CompressRun, student: Path, folder: Path
 ) -> ArtifactManifest:
     """Write what the engine loads, and manifest.json, into the folder."""
-    task = TASKS[run.task]
+    task = task_of(run)
     names = task.export(model, student, record.preprocessing, folder)
     manifest = ArtifactManifest(
         task=run.task,
@@ -85,7 +85,7 @@ def export(
 
 def check_rows(run: CompressRun, context: Context, encoder: Encoder) -> list[Any]:
     """Real rows to compare on."""
-    task, folder = TASKS[run.task], context.folder("data")
+    task, folder = task_of(run), context.folder("data")
     rows = task.load_rows(run.dataset.train, "train", run.dataset.columns, None, folder).take(range(CHECK_ROWS))
     return task.units(rows, encoder).inputs[:CHECK_ROWS]
 

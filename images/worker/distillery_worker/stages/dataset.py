@@ -9,7 +9,7 @@ from ..context import Context
 from ..data.files import Rows
 from ..data.filters import LEARNED, Curated, Selection, select_rows
 from ..tasks.head import Head
-from ..tasks.registry import TASKS
+from ..tasks.registry import task_of
 
 ROWS = "rows.json"  # of a selection
 
@@ -22,7 +22,7 @@ def rows_to_learn(run: StageRun, head: Head | None, context: Context) -> Curated
 
 def load_files(run: StageRun, head: Head | None, fields: tuple[str, ...], context: Context) -> dict[str, Rows]:
     """These files of the dataset, by field name; with a head, labelled rows need a gold value."""
-    task, folder, files = TASKS[run.task], context.folder("data"), dict[str, Rows]()
+    task, folder, files = task_of(run), context.folder("data"), dict[str, Rows]()
     for field in fields:
         if uri := getattr(run.dataset, field):
             gold = None if field == "unlabelled" else head

@@ -24,7 +24,7 @@ from ..evaluation.ranking import Ranking, ranking
 from ..evaluation.report import Content, Report
 from ..evaluation.teacher_answers import HeldOutAnswers
 from ..tasks.head import Answer, Head
-from ..tasks.registry import TASKS
+from ..tasks.registry import task_of
 from ..tasks.task import Task
 from ..teachers.local import LocalTeacher
 from ..teachers.onnx_teacher import OnnxTeacher
@@ -74,7 +74,7 @@ class Evaluation:
 
 def evaluate(run: EvaluateRun, context: Context) -> VerdictStatus:
     """Score, decide and publish; a report that this attempt has published already is the answer."""
-    storage, task = open_prefix(run.storage), TASKS[run.task]
+    storage, task = open_prefix(run.storage), task_of(run)
     target = storage.child(f"evaluations/{run.job.uid}/{run.attempt}")
     if (published := read_report(target)) is not None:
         return published

@@ -9,7 +9,7 @@ from distillery_storage import open_prefix
 from ..context import Context
 from ..errors import InputRefused
 from ..labels.writer import SegmentWriter
-from ..tasks.registry import TASKS
+from ..tasks.registry import task_of
 from ..teachers.panel import Member, fetch_panel
 from .dataset import rows_to_learn
 
@@ -23,7 +23,7 @@ def label(run: LabelRun, context: Context) -> LabelResult:
             f"teachers: a model's folder changed after preflight (labels key {panel.labels_key},"
             f" not {run.labels_key}); restore the folder or apply the job again",
         )
-    views = TASKS[run.task].views(run.soft_labels, panel.local)
+    views = task_of(run).views(run.soft_labels, panel.local)
     questions = panel.questions(rows_to_learn(run, None, context).learned(), views)
     works = [Work(run, context, member, rows) for member, rows in questions.values()]
     context.progress.start(sum(len(work.rows) for work in works), "rows")

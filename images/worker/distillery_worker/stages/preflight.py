@@ -20,7 +20,7 @@ from ..labels.segments import RowLabels, encode_segment
 from ..labels.store import LabelStore
 from ..model_folders import ModelFolder
 from ..tasks.head import Head
-from ..tasks.registry import TASKS
+from ..tasks.registry import task_of
 from ..teachers.endpoint_teacher import EndpointTeacher
 from ..teachers.panel import Member, fetch_panel
 from ..training.signals import signals_of
@@ -31,7 +31,7 @@ FIRST_ROWS = 32  # that the teacher is tried on
 
 def preflight(run: PreflightRun, context: Context) -> PreflightResult:
     """Raises InputRefused with the first thing that is wrong."""
-    task = TASKS[run.task]
+    task = task_of(run)
     panel = fetch_panel(run, context)
     teacher = panel.local
     curated = curate(run, load_files(run, panel.head, (*LEARNED, "test"), context))
@@ -87,8 +87,8 @@ def refuse_bias(codec: Codec, objective: Objective) -> None:
 
 
 def bytes_per_row(codec: Codec, rows: list[tuple[str, Any]], labels: list[RowLabels]) -> float:
-    """What labels of rows, given with their keys, take in storage."""
-    return len(encode_segment(codec, [key for key, _ in rows], labels)) / len(rows)
+    """What the labels of the first of these rows, given with their keys, take in storage."""
+    return len(encode_segment(codec, [key for key, _ in rows[: len(labels)]], labels)) / len(labels)
 
 
 def check_rows(files: dict[str, Rows]) -> None:

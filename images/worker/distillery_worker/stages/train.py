@@ -20,7 +20,7 @@ from ..progress import Progress
 from ..students.adapters import merged
 from ..students.bert import count_parameters
 from ..students.pretrained import weights_digest
-from ..tasks.registry import TASKS
+from ..tasks.registry import task_of
 from ..tasks.task import Task
 from ..teachers.local import LocalTeacher
 from ..teachers.panel import Panel, fetch_panel
@@ -96,7 +96,7 @@ def train(run: TrainRun, context: Context) -> TrainResult:
 
 def train_both(run: TrainRun, context: Context, student: Prefix, ranks: Ranks) -> TrainRecord:
     """Student first, then the control if the job asks for one; what the first process publishes is the answer."""
-    task = TASKS[run.task]
+    task = task_of(run)
     panel = fetch_panel(run, context)
     teacher = panel.local
     # The token keeps two pods of one attempt (a lost node's pod may not be dead) out of each other's files.

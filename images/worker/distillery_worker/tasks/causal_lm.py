@@ -25,7 +25,7 @@ from ..data.views import Views
 from ..errors import InputRefused
 from ..evaluation.language_engine import LanguageEngine
 from ..evaluation.likelihood import mean_losses
-from ..labels.codecs import HiddenCodec
+from ..labels.codecs import HiddenCodec, TextCodec
 from ..model_folders import TOKENIZER, ModelFolder
 from ..students.adapters import add_adapters
 from ..students.llama import build_decoder, load_decoder, load_given
@@ -44,39 +44,15 @@ WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 TOKENIZER_FILES = (TOKENIZER, "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
 
 
-class CausalLm(Task[LanguageModelTeacher]):
-    """Text in, the probability of each next token out."""
+class LanguageTask(Task[LanguageModelTeacher]):
+    """Text in, the probability of each next token out, whatever the student learns from."""
 
     name = "causal-lm"
     format: Format = "safetensors"
 
-    def fetch_teacher(self, run: StageRun, source: ModelSource, dest: Path) -> LanguageModelTeacher:
-        """A Hugging Face folder of a causal language model."""
-        head = NextToken(run.soft_labels.temperature or 1.0)
-        return fetch_language_model(source, run.dataset.sequence_length, head, dest)
-
-    def load_rows(self, uri: str, field: str, columns: Columns, head: Head | None, workdir: Path) -> Rows:
-        """Documents, or prompts with responses: their tokens are their gold values."""
-        return load_documents(uri, field, columns, workdir)
-
-    def views(self, soft_labels: SoftLabels, teacher: LanguageModelTeacher) -> Views:
-        """The blocks of the texts."""
-        return BlockViews(teacher.encoder)
-
     def units(self, rows: Rows, encoder: LanguageTokenizer) -> Rows:
         """The blocks of the texts."""
         return blocks_of(rows, encoder)
-
-    def check_teacher(self, teacher: LanguageModelTeacher, first: Sequence[Block]) -> None:
-        """Its end token, its output layer, and that it finds the first blocks likelier than chance does."""
-        if not first:
-            raise InputRefused(
-                "EmptyTrainSet", "dataset.train: no row has a token after its first, so nothing is predicted; add texts"
-            )
-        check_end(teacher.model, teacher.encoder, teacher.uri)
-        check_output_layer(teacher.model, first[0], f"teachers[0].model: {teacher.uri}")
-        nll = check_likelihood(teacher.model, first, teacher.uri)
-        log.info("the teacher on the first rows", extra={"nats_per_token": round(nll, 4), "perplexity": np.exp(nll)})
 
     def fetch_student(self, student: Student, teacher: LanguageModelTeacher, dest: Path) -> ModelFolder | None:
         """A Hugging Face folder with the teacher's tokenizer."""
@@ -94,35 +70,6 @@ class CausalLm(Task[LanguageModelTeacher]):
             embeddings = teacher.model.get_input_embeddings().weight.detach()
             model = build_decoder(student.config or StudentConfig(), teacher.encoder, embeddings, seed)
         return add_adapters(model, student.lora, seed) if student.lora else model
-
-    def check_student(self, model: PreTrainedModel, teacher: LanguageModelTeacher, row: Block) -> None:
-        """Its output layer, which the loss takes apart."""
-        check_output_layer(model, row, "student: the model")
-
-    def collect(
-        self,
-        train: Rows,
-        unlabelled: Rows | None,
-        teacher: LanguageModelTeacher,
-        lookup: Lookup,
-        views: Views,
-        seed: int,
-    ) -> Split[BlockExamples]:
-        """Blocks with soft labels, split by document."""
-        blocks = blocks_of(train, teacher.encoder)
-        return collect_blocks(blocks, teacher.head.validation(blocks, seed), lookup)
-
-    def without_teacher(self, split: Split[BlockExamples], teacher: LanguageModelTeacher) -> Split[BlockExamples]:
-        """The same blocks: every token is its own gold value."""
-        return split
-
-    def learner(
-        self, teacher: LanguageModelTeacher, soft_labels: SoftLabels, objective: Objective, signals: Signals | None
-    ) -> LanguageLearner:
-        """Tokens and soft labels; stored hidden states need the teacher's output layer."""
-        codec = teacher.codec_of(soft_labels)
-        weight = teacher.output_weight if isinstance(codec, HiddenCodec) else None
-        return LanguageLearner(objective, codec, weight, signals)
 
     def load_student(self, folder: Path) -> PreTrainedModel:
         """A trained student, in evaluation mode."""
@@ -170,3 +117,66 @@ class CausalLm(Task[LanguageModelTeacher]):
         """The tokenizer in a folder."""
         assert isinstance(preprocessing, TextPreprocessing)  # noqa: S101 - as `preprocessing` above makes it
         return LanguageTokenizer(folder, preprocessing.max_length)
+
+
+class CausalLm(LanguageTask):
+    """Learned from the teacher's distribution after each token."""
+
+    def fetch_teacher(self, run: StageRun, source: ModelSource, dest: Path) -> LanguageModelTeacher:
+        """A Hugging Face folder of a causal language model."""
+        head = NextToken(run.soft_labels.temperature or 1.0)
+        return fetch_language_model(LanguageModelTeacher, source, run.dataset.sequence_length, head, dest)
+
+    def load_rows(self, uri: str, field: str, columns: Columns, head: Head | None, workdir: Path) -> Rows:
+        """Documents, or prompts with responses: their tokens are their gold values."""
+        return load_documents(uri, field, columns, workdir)
+
+    def views(self, soft_labels: SoftLabels, teacher: LanguageModelTeacher) -> Views:
+        """The blocks of the texts."""
+        return BlockViews(teacher.encoder)
+
+    def check_teacher(self, teacher: LanguageModelTeacher, first: Sequence[Block]) -> None:
+        """By the first blocks."""
+        check_by_blocks(teacher, first)
+
+    def check_student(self, model: PreTrainedModel, teacher: LanguageModelTeacher, row: Block) -> None:
+        """Its output layer, which the loss takes apart."""
+        check_output_layer(model, row, "student: the model")
+
+    def collect(
+        self,
+        train: Rows,
+        unlabelled: Rows | None,
+        teacher: LanguageModelTeacher,
+        lookup: Lookup,
+        views: Views,
+        seed: int,
+    ) -> Split[BlockExamples]:
+        """Blocks with soft labels, split by document."""
+        blocks = blocks_of(train, teacher.encoder)
+        return collect_blocks(blocks, teacher.head.validation(blocks, seed), lookup)
+
+    def without_teacher(self, split: Split[BlockExamples], teacher: LanguageModelTeacher) -> Split[BlockExamples]:
+        """The same blocks: every token is its own gold value."""
+        return split
+
+    def learner(
+        self, teacher: LanguageModelTeacher, soft_labels: SoftLabels, objective: Objective, signals: Signals | None
+    ) -> LanguageLearner:
+        """Tokens and soft labels; stored hidden states need the teacher's output layer."""
+        codec = teacher.codec_of(soft_labels)
+        assert not isinstance(codec, TextCodec)  # noqa: S101 - texts have a task of their own
+        weight = teacher.output_weight if isinstance(codec, HiddenCodec) else None
+        return LanguageLearner(objective, codec, weight, signals)
+
+
+def check_by_blocks(teacher: LanguageModelTeacher, first: Sequence[Block]) -> None:
+    """Its end token, its output layer, and that it finds the first blocks likelier than chance does."""
+    if not first:
+        raise InputRefused(
+            "EmptyTrainSet", "dataset.train: no row has a token after its first, so nothing is predicted; add texts"
+        )
+    check_end(teacher.model, teacher.encoder, teacher.uri)
+    check_output_layer(teacher.model, first[0], f"teachers[0].model: {teacher.uri}")
+    nll = check_likelihood(teacher.model, first, teacher.uri)
+    log.info("the teacher on the first rows", extra={"nats_per_token": round(nll, 4), "perplexity": np.exp(nll)})

@@ -2,7 +2,10 @@
 
 from typing import Any
 
+from distillery_api.run import StageRun
+
 from .causal_lm import CausalLm
+from .causal_lm_from_text import CausalLmFromText
 from .classification import Classification, read_classification
 from .image_task import ImageTask
 from .scoring import head_of, read_scoring
@@ -18,3 +21,9 @@ TASKS: dict[str, Task[Any]] = {
         CausalLm(),
     )
 }
+FROM_TEXT = CausalLmFromText()
+
+
+def task_of(run: StageRun) -> Task[Any]:
+    """The task of a run: a language model that learns texts has other rows than one that learns distributions."""
+    return FROM_TEXT if run.soft_labels.kind == "text" else TASKS[run.task]

@@ -16,9 +16,7 @@ LOGIT_TOLERANCE = 1e-3  # share of the largest logit
 
 def check_end(model: PreTrainedModel, tokenizer: LanguageTokenizer, uri: str) -> None:
     """The token that ends texts is one at which the model stops; else students learn never to stop."""
-    config = model.generation_config or model.config
-    stops = config.eos_token_id
-    known = {stops} if isinstance(stops, int) else set(stops or ())
+    known = stops_of(model)
     if tokenizer.end is not None and known and tokenizer.end not in known:
         raise InputRefused(
             "TokenizerMismatch",
@@ -26,6 +24,13 @@ def check_end(model: PreTrainedModel, tokenizer: LanguageTokenizer, uri: str) ->
             f" {sorted(known)}; make eos_token in tokenizer_config.json and eos_token_id in generation_config.json the"
             " same token",
         )
+
+
+def stops_of(model: PreTrainedModel) -> set[int]:
+    """The tokens at which the model stops."""
+    config = model.generation_config or model.config
+    stops = config.eos_token_id
+    return {stops} if isinstance(stops, int) else set(stops or ())
 
 
 @torch.inference_mode()

@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from distillery_api.digests import digest_bytes
-from distillery_api.soft_labels import SoftLabels
+from distillery_api.soft_labels import NEW_TOKENS, SoftLabels
 from distillery_api.sources import ModelSource
 from numpy.typing import NDArray
 from torch import Tensor
@@ -19,7 +19,7 @@ from ..data.blocks import Block
 from ..data.language_tokenizer import LanguageTokenizer
 from ..errors import InputRefused
 from ..evaluation.likelihood import batches, head_of, hidden_states, mean_losses, model_inputs
-from ..labels.codecs import Codec, HiddenCodec, LogitsCodec, SampledCodec, TopKCodec
+from ..labels.codecs import Codec, HiddenCodec, LogitsCodec, SampledCodec, TextCodec, TopKCodec
 from ..labels.measuring import label_rows
 from ..labels.segments import RowLabels
 from ..labels.store import LabelSet
@@ -32,6 +32,7 @@ from .text import length_limit
 SEQUENCE_LENGTH = 512  # tokens of a block where the spec says nothing and the teacher takes more
 
 IDS = 50  # draws, or ids of the top, by position where the spec says nothing
+T = TypeVar("T", bound="LanguageModelTeacher")
 
 
 @dataclass
@@ -83,6 +84,8 @@ class LanguageModelTeacher(LocalTeacher):
                 weight = self.output_weight
                 digest = digest_bytes(weight.cpu().numpy().tobytes())
                 return HiddenCodec(vocabulary=vocabulary, width=weight.shape[1], head=digest)
+            case "text":
+                return text_codec(soft_labels)
 
     def labels(
         self, codec: Codec, keys: Sequence[str], inputs: Sequence[Block], done: Callable[[int], None]
@@ -112,7 +115,17 @@ class LanguageModelTeacher(LocalTeacher):
         return found
 
 
-def fetch_language_model(source: ModelSource, length: int | None, head: Head, dest: Path) -> LanguageModelTeacher:
+def text_codec(soft_labels: SoftLabels) -> TextCodec:
+    """How answers are written; without a temperature nothing is drawn, and no seed counts."""
+    drawn = soft_labels.temperature is not None
+    return TextCodec(
+        max_new_tokens=soft_labels.max_new_tokens or NEW_TOKENS,
+        temperature=soft_labels.temperature,
+        seed=(soft_labels.seed or 0) if drawn else None,
+    )
+
+
+def fetch_language_model(kind: type[T], source: ModelSource, length: int | None, head: Head, dest: Path) -> T:
     """Download the folder and check it; `length` is dataset.sequenceLength. Raises InputRefused and storage errors."""
     downloaded, needed = download(source, FIELD, dest), (TOKENIZER, TOKENIZER_CONFIG)
     folder = read_gguf(FIELD, downloaded, dest) or read_folder(FIELD, needed, downloaded, dest)
@@ -123,7 +136,7 @@ def fetch_language_model(source: ModelSource, length: int | None, head: Head, de
             f"dataset.sequenceLength: {length:,} tokens are more than the {limit:,} that the teacher at {folder.uri}"
             " takes; lower it",
         )
-    return LanguageModelTeacher(
+    return kind(
         path=folder.path,
         uri=folder.uri,
         digest=folder.digest,

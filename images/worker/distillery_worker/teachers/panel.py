@@ -24,7 +24,7 @@ from ..labels.local_copy import local_copy
 from ..labels.segments import LabelledRows, RowLabels
 from ..labels.store import LabelSet, LabelStore, refuse_missing
 from ..tasks.head import Head
-from ..tasks.registry import TASKS
+from ..tasks.registry import task_of
 from ..tasks.task import Task
 from .endpoint_teacher import EndpointTeacher, endpoint_teacher
 from .ensemble import Floats, align, common_labels, disagreement, mean_log_probabilities, route
@@ -175,13 +175,17 @@ class Panel:
 
 
 def tried(task: Task[Any], member: Member, first: Sequence[tuple[str, Any]]) -> list[RowLabels]:
-    """Let one teacher answer: its labels as they are stored. A few answers of an endpoint stand for those of all."""
+    """Let one teacher answer: its labels as they are stored, of the first rows alone where they are texts.
+
+    A few answers of an endpoint stand for those of all.
+    """
     if isinstance(member.teacher, EndpointTeacher):
         answers = member.teacher.check(dict(first[:QUESTIONS]))
         return list(islice(cycle(answers), len(first)))
     assert isinstance(member.teacher, LocalTeacher)  # noqa: S101 - there is no other
-    keys, rows = [key for key, _ in first], [row for _, row in first]
-    task.check_teacher(member.teacher, rows)
+    task.check_teacher(member.teacher, [row for _, row in first])
+    asked = first[: member.teacher.tried_rows]
+    keys, rows = [key for key, _ in asked], [row for _, row in asked]
     return member.teacher.labels(member.labels.codec, keys, rows, lambda _: None)
 
 
@@ -205,7 +209,7 @@ def fetch_panel(run: StageRun, context: Context) -> Panel:
 
 def fetch(run: StageRun, spec: TeacherSpec, number: int, context: Context) -> Teacher:
     """One teacher, by where it is."""
-    task = TASKS[run.task]
+    task = task_of(run)
     if spec.endpoint:
         return endpoint_teacher(spec.name, spec.endpoint, spec.api_key_variable, task.head_of(spec.endpoint.labels))
     assert spec.model is not None  # noqa: S101 - the API takes one of the two

@@ -16,7 +16,6 @@ from ..labels.writer import SegmentWriter, write_behind
 from ..tasks.head import Head
 
 BATCH = 64
-SEGMENT_ROWS = 2048  # work that a kill can cost
 SEGMENT_BYTES = 2**27  # of labels in memory
 POOL = 32 * BATCH  # inputs that are encoded together: all of a data set's images may not fit into memory
 
@@ -38,6 +37,9 @@ class Teacher(ABC):
 
 class BatchTeacher(Teacher):
     """A teacher that runs in this process, over batches of rows."""
+
+    segment_rows = 2048  # at most: work that a kill can cost
+    tried_rows: int | None = None  # of the first ones, on which preflight tries it; all without a number
 
     @abstractmethod
     def labels(
@@ -62,7 +64,7 @@ class BatchTeacher(Teacher):
 
             codec = writer.store.labels.codec
             sizes = [self.positions(rows[key]) * bytes_per_position(codec) for key in keys]
-            for segment in in_segments(keys, sizes):
+            for segment in in_segments(keys, sizes, self.segment_rows):
                 answered(0)
                 behind.write(segment, self.labels(codec, segment, [rows[key] for key in segment], answered))
 
@@ -71,11 +73,11 @@ class BatchTeacher(Teacher):
         return 1
 
 
-def in_segments(keys: Sequence[str], sizes: Sequence[int]) -> Iterator[list[str]]:
-    """The keys in their order, a segment at a time; sizes: bytes of each row's labels."""
+def in_segments(keys: Sequence[str], sizes: Sequence[int], most: int) -> Iterator[list[str]]:
+    """The keys in their order, at most so many a segment; sizes: bytes of each row's labels."""
     segment, filled = list[str](), 0
     for key, taken in zip(keys, sizes, strict=True):
-        if segment and (len(segment) == SEGMENT_ROWS or filled + taken > SEGMENT_BYTES):
+        if segment and (len(segment) == most or filled + taken > SEGMENT_BYTES):
             yield segment
             segment, filled = [], 0
         segment.append(key)

@@ -16,7 +16,7 @@ from ..data.files import Rows
 from ..devices import device_of
 from ..errors import InputRefused
 from ..evaluation.likelihood import head_of, hidden_states, mean_loss, model_inputs
-from ..labels.codecs import Codec
+from ..labels.codecs import DistributionCodec
 from ..labels.segments import LabelledRows, RowLabels
 from ..losses.chunked import CHUNK_LOGITS
 from ..losses.token_objective import token_objective
@@ -82,7 +82,7 @@ class LanguageLearner:
     """Learns stored labels and the tokens themselves; `teacher_head` is wanted by hidden states alone."""
 
     objective: Objective
-    codec: Codec
+    codec: DistributionCodec
     teacher_head: Tensor | None = None
     signals: Signals | None = None
 

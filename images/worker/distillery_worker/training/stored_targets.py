@@ -4,13 +4,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..labels.codecs import Codec, HiddenCodec, LogitsCodec, SampledCodec, TopKCodec
+from ..labels.codecs import DistributionCodec, HiddenCodec, LogitsCodec, SampledCodec, TopKCodec
 from ..labels.segments import RowLabels
 from ..losses.divergence import Divergence
 from ..losses.token_targets import HiddenTargets, LogitsTargets, SampledTargets, TokenTargets, TopKTargets
 
 
-def targets_of(codec: Codec, rows: list[RowLabels], head: Tensor | None, kind: Divergence) -> TokenTargets:
+def targets_of(codec: DistributionCodec, rows: list[RowLabels], head: Tensor | None, kind: Divergence) -> TokenTargets:
     """Targets of all positions of the rows, one row after the other, where `head` is (on the CPU without one).
 
     head: the teacher's, for hidden states alone. What `admits` refuses must not come here.

@@ -1,0 +1,45 @@
+"""What a teacher wrote: which answers are sound enough to learn from."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from distillery_api.filters import Answers
+
+from .shingles import jaccard, shingles, words
+from .sifting import Step
+
+REPEATED_RUN = 4  # words
+
+
+class Answer(NamedTuple):
+    """One prompt and what the teacher wrote after it."""
+
+    prompt: str
+    text: str
+    finished: bool  # the teacher ended it, and not the limit of tokens
+
+
+def answer_filters(wanted: Answers) -> Iterator[Step[Answer]]:
+    """In their order: an answer that is empty or has no end is never learned, the rest is as the spec asks."""
+    yield "unfinished", lambda answers: [answer.finished for answer in answers]
+    yield "empty", lambda answers: [bool(answer.text.strip()) for answer in answers]
+    if (most := wanted.max_echo) is not None:
+        yield "echoes", lambda answers: [echo(answer) <= most for answer in answers]
+    if (limit := wanted.max_repetition) is not None:
+        yield "repetition", lambda answers: [repetition(answer.text) <= limit for answer in answers]
+
+
+def echo(answer: Answer) -> float:
+    """How similar an answer is to its prompt, by the Jaccard index of their shingles: [0, 1]."""
+    return jaccard(shingles(answer.prompt), shingles(answer.text))
+
+
+def repetition(text: str) -> float:
+    """Share of the text's runs of REPEATED_RUN words that came before in it (cf. Rae et al. 2021, table A1): [0, 1)."""
+    runs = word_runs(words(text), REPEATED_RUN)
+    return 1 - len(set(runs)) / len(runs) if runs else 0.0
+
+
+def word_runs(found: Sequence[str], size: int) -> list[tuple[str, ...]]:
+    """All runs of `size` words, repeated ones included."""
+    return [tuple(found[start : start + size]) for start in range(len(found) - size + 1)]

@@ -1,0 +1,53 @@
+"""What a teacher wrote: which answers are learned from, and what each filter counts."""
+
+import pytest
+from distillery_api.filters import Answers
+from distillery_worker.data.answers import Answer, answer_filters, echo, repetition
+from distillery_worker.data.sifting import sift
+
+PROMPT = "Why does the sea look blue on a clear day?"
+GOOD = Answer(PROMPT, "Water takes up red light more than blue light, so what comes back is mostly blue.", True)
+ALL = Answers(max_repetition=0.3, max_echo=0.5)
+
+
+@pytest.mark.parametrize(
+    ("fault", "answer"),
+    [
+        pytest.param("unfinished", GOOD._replace(finished=False), id="cut at the limit of tokens"),
+        pytest.param("empty", GOOD._replace(text=" \n"), id="ended at once"),
+        pytest.param("echoes", GOOD._replace(text=f"{PROMPT}\n"), id="the prompt again"),
+        pytest.param("repetition", GOOD._replace(text="so it is and " * 20), id="the same words over and over"),
+    ],
+)
+def test_an_answer_that_falls_short_is_dropped_and_counted(fault: str, answer: Answer) -> None:
+    kept, dropped = sift([answer, GOOD], answer_filters(ALL))
+    assert kept == [GOOD]
+    assert {name: count for name, count in dropped.items() if count} == {fault: 1}
+
+
+def test_without_a_filter_only_empty_and_unfinished_answers_are_dropped() -> None:
+    answers = [GOOD._replace(text=PROMPT), GOOD._replace(text="so it is and " * 20), GOOD._replace(text="")]
+    kept, dropped = sift(answers, answer_filters(Answers()))
+    assert kept == answers[:2]
+    assert dropped == {"unfinished": 0, "empty": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [
+        pytest.param("a b c", 0.0, id="too short to repeat anything"),
+        pytest.param("a b c d e f g", 0.0, id="four runs, all different"),
+        pytest.param("a b c d a b c d", 1 / 5, id="one of five runs came before"),
+        pytest.param("a a a a a a", 2 / 3, id="two of three runs came before"),
+    ],
+)
+def test_repetition_is_the_share_of_runs_that_came_before(text: str, share: float) -> None:
+    assert repetition(text) == pytest.approx(share)
+
+
+@pytest.mark.parametrize(
+    ("text", "similarity"),
+    [(PROMPT, 1.0), (PROMPT.upper(), 1.0), (f"{PROMPT} {GOOD.text}", pytest.approx(38 / 120, abs=0.02))],
+)
+def test_an_echo_is_as_much_as_prompt_and_answer_share(text: str, similarity: float) -> None:
+    assert echo(GOOD._replace(text=text)) == similarity
