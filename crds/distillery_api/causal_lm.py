@@ -33,6 +33,12 @@ CAUSAL_LM_RULES = (
         ".dataset.filters.answers",
     ),
     (
+        "!has(self.dataset.filters) || !has(self.dataset.filters.answers)"
+        " || !has(self.dataset.filters.answers.maxPerSlice) || has(self.dataset.columns.slice)",
+        "name in dataset.columns.slice the column of which each value has its share of the answers",
+        ".dataset.columns.slice",
+    ),
+    (
         "self.task == 'causal-lm' || !has(self.dataset.sequenceLength)",
         "sequenceLength is for task causal-lm alone; remove it",
         ".dataset.sequenceLength",

@@ -43,7 +43,15 @@ class Columns(Model):
         | None
     ) = None
     slice: (
-        Annotated[str, Field(min_length=1, max_length=128, description="Decides which teacher answers a row.")] | None
+        Annotated[
+            str,
+            Field(
+                min_length=1,
+                max_length=128,
+                description="Decides which teacher answers a row; of filters.answers, what counts together.",
+            ),
+        ]
+        | None
     ) = None
 
 

@@ -78,6 +78,13 @@ class Answers(Model):
         Annotated[Share, Field(description="Largest similarity of an answer to its prompt, by runs of 5 characters.")]
         | None
     ) = None
+    near: (
+        Annotated[NearDuplicates, Field(description="Of answers that are nearly equal, the first is learned.")] | None
+    ) = None
+    max_per_slice: (
+        Annotated[int, Field(ge=1, le=10**9, description="Answers of each value of columns.slice that are learned.")]
+        | None
+    ) = None
 
 
 class Filters(Model):
@@ -121,8 +128,8 @@ class Filters(Model):
             Field(
                 json_schema_extra=rules(
                     (
-                        "has(self.maxRepetition) || has(self.maxEcho)",
-                        "set maxRepetition or maxEcho, or leave answers out",
+                        "has(self.maxRepetition) || has(self.maxEcho) || has(self.near) || has(self.maxPerSlice)",
+                        "set maxRepetition, maxEcho, near or maxPerSlice, or leave answers out",
                     )
                 )
             ),

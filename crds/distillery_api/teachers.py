@@ -159,8 +159,9 @@ TEACHERS_RULES = (
         ".teachers",
     ),
     (
-        "self.task == 'text-classification' || !has(self.dataset.columns.slice)",
-        "dataset.columns.slice is for several teachers of task text-classification; remove it",
+        "self.task == 'text-classification' || !has(self.dataset.columns.slice)"
+        " || (has(self.softLabels.kind) && self.softLabels.kind == 'text')",
+        "dataset.columns.slice is for several teachers of text-classification and for softLabels.kind text; remove it",
         ".dataset.columns.slice",
     ),
     (

@@ -1,7 +1,7 @@
 """What a teacher wrote: which answers are learned from, and what each filter counts."""
 
 import pytest
-from distillery_api.filters import Answers
+from distillery_api.filters import Answers, NearDuplicates
 from distillery_worker.data.answers import Answer, answer_filters, echo, repetition
 from distillery_worker.data.sifting import sift
 
@@ -23,6 +23,22 @@ def test_an_answer_that_falls_short_is_dropped_and_counted(fault: str, answer: A
     kept, dropped = sift([answer, GOOD], answer_filters(ALL))
     assert kept == [GOOD]
     assert {name: count for name, count in dropped.items() if count} == {fault: 1}
+
+
+def test_of_answers_that_are_alike_the_first_stays() -> None:
+    again = GOOD._replace(prompt="And on a cloudy day?", text=GOOD.text.replace("mostly", "largely"))
+    other = GOOD._replace(prompt="How do bees find home?", text="By the sun, and by what they remember of the way.")
+    kept, dropped = sift([GOOD, again, other], answer_filters(Answers(near=NearDuplicates(threshold=0.7))))
+    assert kept == [GOOD, other]
+    assert dropped["alike"] == 1
+
+
+def test_each_slice_has_so_many_answers_of_those_that_are_left() -> None:
+    answers = [GOOD._replace(prompt=f"{number}?", slice="ab"[number == 5]) for number in range(6)]
+    answers[0] = answers[0]._replace(finished=False)
+    kept, dropped = sift(answers, answer_filters(Answers(max_per_slice=2)))
+    assert [answer.prompt for answer in kept] == ["1?", "2?", "5?"]
+    assert dropped == {"unfinished": 1, "empty": 0, "balance": 2}
 
 
 def test_without_a_filter_only_empty_and_unfinished_answers_are_dropped() -> None:

@@ -114,6 +114,21 @@ def test_another_student_and_other_filters_write_nothing_again(
     assert set(other.train().dropped_rows) == {"unfinished", "empty", "repetition"}
 
 
+def test_a_slice_gives_so_many_answers_to_learn_from(
+    writing_source: Path, storage: Path, context: Context, tmp_path: Path
+) -> None:
+    fields = micro.from_text(writing_source, filters={"answers": {"maxPerSlice": 2}})
+    for field in ("train", "unlabelled", "test"):
+        table = pq.read_table(fields["dataset"][field].removeprefix("file://"))
+        pq.write_table(table.append_column("from", [[field] * len(table)]), tmp_path / f"{field}.parquet")
+        fields["dataset"][field] = f"file://{tmp_path}/{field}.parquet"
+    fields["dataset"]["columns"] |= {"slice": "from"}
+    pipeline = Pipeline(writing_source, storage, context, **fields)
+    pipeline.label()
+    dropped = pipeline.train().dropped_rows
+    assert dropped["balance"] == 24 - dropped["unfinished"] - 4
+
+
 def test_a_prompt_in_both_files_is_refused_whatever_its_response(
     writing_source: Path, storage: Path, context: Context, tmp_path: Path
 ) -> None:

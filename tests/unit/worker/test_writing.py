@@ -5,6 +5,8 @@ import shutil
 from pathlib import Path
 
 import micro_language as micro
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from distillery_api.dataset import Columns
@@ -124,6 +126,14 @@ def test_prompts_are_answered_together_as_far_as_they_fit() -> None:
     assert [len(each) for each in batches([[1] * 100] * 40, 1000)] == [rows, 40 - rows]
     assert [len(each) for each in batches([[1]] * (BATCH_ROWS + 1), 1)] == [BATCH_ROWS, 1]
     assert batches([[1] * BATCH_TOKENS], 10) == [[0]]
+
+
+def test_slices_are_read_where_their_column_is_named(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    pq.write_table(pa.table({"question": ["the owl", "the cat"], "kind": [1, 2]}), tmp_path / "source" / "rows.parquet")
+    columns = Columns(prompt="question", response="answer", slice="kind")
+    rows = load_prompts(f"file://{tmp_path}/source/rows.parquet", "unlabelled", columns, False, tmp_path)
+    assert rows.slices == ["1", "2"]
 
 
 def test_rows_are_named_by_their_prompts(writing_source: Path, tmp_path: Path) -> None:

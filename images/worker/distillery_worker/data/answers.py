@@ -1,10 +1,12 @@
 """What a teacher wrote: which answers are sound enough to learn from."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from distillery_api.filters import Answers
 
+from .near_duplicates import first_of_like
 from .shingles import jaccard, shingles, words
 from .sifting import Step
 
@@ -17,6 +19,7 @@ class Answer(NamedTuple):
     prompt: str
     text: str
     finished: bool  # the teacher ended it, and not the limit of tokens
+    slice: str = ""
 
 
 def answer_filters(wanted: Answers) -> Iterator[Step[Answer]]:
@@ -27,6 +30,20 @@ def answer_filters(wanted: Answers) -> Iterator[Step[Answer]]:
         yield "echoes", lambda answers: [echo(answer) <= most for answer in answers]
     if (limit := wanted.max_repetition) is not None:
         yield "repetition", lambda answers: [repetition(answer.text) <= limit for answer in answers]
+    if (near := wanted.near) is not None:
+        yield "alike", lambda answers: first_of_like([answer.text for answer in answers], near.threshold)
+    if (share := wanted.max_per_slice) is not None:
+        yield "balance", lambda answers: first_of_each([answer.slice for answer in answers], share)
+
+
+def first_of_each(slices: Sequence[str], most: int) -> list[bool]:
+    """Which are among the first `most` of their slice."""
+    seen = Counter[str]()
+    kept = []
+    for value in slices:
+        seen[value] += 1
+        kept.append(seen[value] <= most)
+    return kept
 
 
 def echo(answer: Answer) -> float:

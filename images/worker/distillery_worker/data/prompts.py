@@ -30,10 +30,12 @@ def load_prompts(uri: str, field: str, columns: Columns, answered: bool, workdir
     """
     path = fetch_file(uri, field, workdir)
     named = [column for column in (columns.prompt, columns.response if answered else None) if column]
-    table = read_columns(path, uri, field, [*named, *([columns.group] if columns.group else [])])
+    beside = [column for column in (columns.group, columns.slice) if column]
+    table = read_columns(path, uri, field, [*named, *beside])
     rows: list[Exchange] = list(zip(*(checked_texts(table[column], field, column) for column in named), strict=True))
     groups = row_groups(table[columns.group], field, columns.group) if columns.group else None
-    return Rows(rows, None, file_digest(path), [prompt_key(row[0]) for row in rows], groups)
+    slices = [str(value) for value in table[columns.slice]] if columns.slice else None
+    return Rows(rows, None, file_digest(path), [prompt_key(row[0]) for row in rows], groups, slices)
 
 
 class PromptViews(Views):

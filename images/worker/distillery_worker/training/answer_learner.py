@@ -74,16 +74,17 @@ def collect_lessons(
     """
     more = new_rows(unlabelled, train, np.flatnonzero(held)) if unlabelled else None
     rows = joined(train, more) if more else train
-    answers = lookup(rows)
-    lessons = Lessons([lesson(tokenizer, row, answers[place]) for place, row in enumerate(rows.inputs)])
+    answers, slices = lookup(rows), rows.slices or [""] * len(rows)
+    every = enumerate(zip(rows.inputs, slices, strict=True))
+    lessons = Lessons([lesson(tokenizer, row, value, answers[place]) for place, (row, value) in every])
     apart = np.flatnonzero(held)
     return Split(lessons.take(np.setdiff1d(np.arange(len(rows)), apart)), lessons.take(apart))
 
 
-def lesson(tokenizer: LanguageTokenizer, row: Sequence[str], labels: RowLabels) -> Lesson:
-    """A row with its stored answer."""
+def lesson(tokenizer: LanguageTokenizer, row: Sequence[str], value: str, labels: RowLabels) -> Lesson:
+    """A row of a slice, with its stored answer."""
     prompt, *response = row
-    answer = Answer(prompt, labels["answer"].item(), labels["finished"].item())
+    answer = Answer(prompt, labels["answer"].item(), labels["finished"].item(), value)
     gold = tokenizer.pair(prompt, response[0]) if response else None
     return Lesson(answer, tokenizer.pair(prompt, answer.text), gold)
 
