@@ -9,8 +9,8 @@ from .codecs import Codec, HiddenCodec, LogitsCodec, SampledCodec, TextCodec, To
 from .sampling import draw, uniforms
 from .segments import RowLabels
 
-# Of one chunk. On a CPU 16 MiB in float32 stay in its cache, and in memory that the process keeps: at twice as many,
-# every chunk's pages are asked of the kernel again, a quarter of all CPU time.
+# Of one chunk. 16 MiB in float32 are memory that a process on a CPU keeps; of twice as many, pages are asked of the
+# kernel again for every chunk.
 CPU_LOGITS, GPU_LOGITS = 2**22, 2**23
 LEAST_POSITIONS = 64  # of one chunk: each product reads the whole head
 
