@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import torch
 from distillery_storage import open_prefix
 from distillery_worker.labels.codecs import SampledCodec
@@ -63,7 +64,7 @@ def cached(store: LabelStore, keys: list[str], folder: Path) -> Loss:
     labels = local_copy(store, keys, folder)
 
     def loss(student: LlamaForCausalLM, rows: torch.Tensor, number: int) -> torch.Tensor:
-        mine = [labels[row] for row in range(number * ROWS, (number + 1) * ROWS)]
+        mine = labels.at(np.arange(number * ROWS, (number + 1) * ROWS))
         return distilled(student, rows, targets_of(labels.codec, mine, None, "forward"))
 
     return loss

@@ -17,6 +17,7 @@ from ..devices import device_of
 from ..errors import InputRefused
 from ..evaluation.likelihood import head_of, hidden_states, mean_loss, model_inputs
 from ..labels.codecs import DistributionCodec
+from ..labels.local_copy import LocalLabels
 from ..labels.segments import LabelledRows, RowLabels
 from ..losses.chunked import CHUNK_LOGITS
 from ..losses.token_objective import token_objective
@@ -45,6 +46,13 @@ class Chosen:
         return self.every[int(self.indices[row])]
 
 
+def read(labels: LabelledRows, rows: NDArray[np.int64]) -> list[RowLabels]:
+    """The labels at these indices, as many at once as they can be read."""
+    if isinstance(labels, Chosen):
+        return read(labels.every, labels.indices[rows])
+    return labels.at(rows) if isinstance(labels, LocalLabels) and len(rows) else [labels[row] for row in rows.tolist()]
+
+
 @dataclass(frozen=True)
 class BlockExamples:
     """Blocks with the teacher's labels, whose positions are those that predict a token that counts."""
@@ -65,7 +73,7 @@ class BlockExamples:
 
     def labels(self) -> list[RowLabels]:
         """Those of all blocks, read into memory."""
-        return [self.teacher[row] for row in range(len(self))]
+        return read(self.teacher, np.arange(len(self)))
 
 
 def collect_blocks(train: Rows, held: NDArray[np.bool_], lookup: Lookup) -> Split[BlockExamples]:
