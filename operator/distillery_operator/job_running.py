@@ -98,7 +98,7 @@ def podless(state: Pass, attempt: Attempt) -> tuple[str, str] | None:
         return None
     # The Job controller may forget a Job whose name another one had a moment before (kubernetes/kubernetes#131917).
     silence = f"see: kubectl describe job {attempt.name}; if it tells of no trouble, kubectl delete job {attempt.name}"
-    words = state.view.words.pods.get(attempt.name, f"{silence}, and the next attempt begins")
+    words = state.view.words.pods.get(attempt.name, f"{silence}, and the operator makes it anew")
     return "NoPod", f"Kubernetes makes no pod for it: {words}"
 
 
