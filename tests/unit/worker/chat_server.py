@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from local_http import serving
+
 HANG = 30.0  # seconds; far longer than any test waits
 
 
@@ -109,14 +111,9 @@ def scripted(script: Script) -> Iterator[ChatServer]:
         def handle_error(self, request: Any, client_address: Any) -> None:
             """A client that has gone is what a timeout looks like from here."""
 
-    server = Server(("127.0.0.1", 0), Handler)
-    state.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield state
-    finally:
-        over.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(Handler, Server) as port:
+        state.url = f"http://127.0.0.1:{port}/v1"
+        try:
+            yield state
+        finally:
+            over.set()

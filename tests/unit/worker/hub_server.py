@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from local_http import send, serving
 
 Files = dict[str, bytes]
 
@@ -40,16 +41,9 @@ def hub(repository: str, commits: dict[str, Files], branches: dict[str, str]) ->
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    served = Hub(f"http://127.0.0.1:{server.server_port}", repository, commits, branches)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with serving(Handler) as port:
+        served = Hub(f"http://127.0.0.1:{port}", repository, commits, branches)
         yield served
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def answer(request: BaseHTTPRequestHandler, served: Hub) -> None:
@@ -101,12 +95,3 @@ def oid(data: bytes) -> str:
 
 def send_json(request: BaseHTTPRequestHandler, body: Any) -> None:
     send(request, 200, json.dumps(body).encode(), {"Content-Type": "application/json"})
-
-
-def send(request: BaseHTTPRequestHandler, status: int, data: bytes, headers: dict[str, str] | None = None) -> None:
-    request.send_response(status)
-    for name, value in {"Content-Length": str(len(data)), **(headers or {})}.items():
-        request.send_header(name, value)
-    request.end_headers()
-    if request.command == "GET":
-        request.wfile.write(data)

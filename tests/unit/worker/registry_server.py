@@ -5,12 +5,13 @@ import hashlib
 import io
 import json
 import tarfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from local_http import send, serving
 
 REPOSITORY = "team/small"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -67,16 +68,9 @@ def oci_registry() -> Iterator[OciRegistry]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    served = OciRegistry(f"127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with serving(Handler) as port:
+        served = OciRegistry(f"127.0.0.1:{port}")
         yield served
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def answer(request: BaseHTTPRequestHandler, served: OciRegistry) -> None:
@@ -106,11 +100,3 @@ def send_content(request: BaseHTTPRequestHandler, served: OciRegistry, path: str
         send(request, 404, b"{}")
     else:
         send(request, 200, data, {"Content-Type": MANIFEST})
-
-
-def send(request: BaseHTTPRequestHandler, status: int, data: bytes, headers: dict[str, str] | None = None) -> None:
-    request.send_response(status)
-    for name, value in {"Content-Length": str(len(data)), **(headers or {})}.items():
-        request.send_header(name, value)
-    request.end_headers()
-    request.wfile.write(data)
