@@ -105,18 +105,17 @@ def measured(name: str, passes: int) -> dict[str, object]:
 
 def differences() -> dict[str, float]:
     """Largest relative distances of our exact losses and gradients from TRL's two."""
-    values, gradients = [], []
+    values, gradients, given = [], [], inputs(tokens=64, vocabulary=2048)
     for kind in BETAS:
-        mine = valued(ours_hidden(kind))
-        for theirs in (valued(trl_dense(kind)), valued(trl_chunked(kind))):
+        mine = valued(ours_hidden(kind), given)
+        for theirs in (valued(trl_dense(kind), given), valued(trl_chunked(kind), given)):
             values.append(relative(mine[0], theirs[0]))
             gradients += [relative(own, other) for own, other in zip(mine[1:], theirs[1:], strict=True)]
     return {"value_difference": max(values), "gradient_difference": max(gradients)}
 
 
-def valued(loss: Loss) -> list[Tensor]:
-    """Value and both gradients, small."""
-    given = inputs(tokens=64, vocabulary=2048)
+def valued(loss: Loss, given: list[Tensor]) -> list[Tensor]:
+    """Value and both gradients."""
     value = loss(*given)
     return [value.detach(), *torch.autograd.grad(value, given[:2])]
 
