@@ -17,6 +17,11 @@ def suspended(namespace: Namespace, name: str) -> bool:
     return namespace.condition(JOBS, name, "Suspended").get("status") == "True"
 
 
+def pods_of(namespace: Namespace, stage: str) -> list[str]:
+    pods = namespace.core.list_namespaced_pod(namespace.name, label_selector=f"distillery.dev/stage={stage}")
+    return [pod.metadata.name for pod in pods.items]
+
+
 @pytest.mark.parametrize("stage", ["preflight", "label", "train", "compress", "evaluate"])
 def test_a_suspended_job_ends_its_pods_and_goes_on_when_it_is_resumed(
     stage: str, operator: OperatorProcess, kubelet: Kubelet, namespace: Namespace
@@ -56,8 +61,10 @@ def test_a_pod_that_somebody_deletes_uses_no_retry(operator: OperatorProcess, ku
     kubelet.hold.add("train")
     namespace.job("deleted", stages={"train": {"retries": {"infrastructure": 0}}})
     eventually(lambda: namespace.stage("deleted", "train").get("state"), lambda state: state == "Running")
-    (pod,) = namespace.core.list_namespaced_pod(namespace.name, label_selector="distillery.dev/stage=train").items
-    namespace.core.delete_namespaced_pod(pod.metadata.name, namespace.name)
+    (pod,) = pods_of(namespace, "train")
+    namespace.core.delete_namespaced_pod(pod, namespace.name)
+    # Not before another one is there: a pod that ends well while it is being deleted takes its result with it.
+    eventually(lambda: pods_of(namespace, "train"), lambda pods: len(pods) == 1 and pods != [pod])
     kubelet.hold.clear()
     assert namespace.ended("deleted")["status"]["verdict"]["result"] == "Pass"
     assert namespace.stage("deleted", "train")["attempt"] == 1
