@@ -35,8 +35,9 @@ def running(state: Pass, stage: str, attempt: Attempt) -> None:
     state.change(
         stage, state="Running" if began and not attempt.suspended else "Pending", attempt=held.attempt,
         job_name=attempt.name, progress=progress, ending=ending, retries=with_crashes(state, stage, attempt),
-        # Told with the first pod that runs, not before: each alone would be a write.
-        job_uid=attempt.uid if began else held.job_uid, started_at=attempt.started_at if began else held.started_at,
+        # Told with the first pod that runs or with why there is none, not before: alone it would be a write.
+        job_uid=attempt.uid if began or state.waiting else held.job_uid,
+        started_at=attempt.started_at if began else held.started_at,
         message=f"{state.waiting[0]}: {state.waiting[1]}"[:1024] if state.waiting else None,
     )  # fmt: skip
 

@@ -272,6 +272,16 @@ def test_a_job_that_gets_no_pod_says_where_the_reason_stands():
     assert words in world.condition("Ready")[2]
 
 
+def test_a_forgotten_job_that_is_deleted_is_followed_by_the_next_number_by_another_operator_too():
+    world = JobWorld()
+    world.settle()
+    world.clock += 30
+    world.settle()
+    world.remembered = None  # what an operator knows that has just started
+    world.gone()
+    assert world.created == ["small-12345678-preflight-1", "small-12345678-preflight-2"]
+
+
 def test_the_student_is_compared_with_what_serves():
     world = JobWorld()
     world.serve(DIGESTS["incumbent"])
