@@ -230,7 +230,7 @@ def test_answers_are_written_as_they_come(terms: dict[str, Any]) -> None:
     with scripted(echo) as server:
         asked = Asked(server, rows(20), **terms)
         asked.run()
-    assert len(asked.tokens) >= 4
+    assert len(asked.tokens) >= 3  # up to four answers may come at once, and make a segment of eight
     assert len(asked.written) == 20
 
 
