@@ -44,10 +44,10 @@ def judge_retention(items: Items, gate: Gate) -> Criterion:
     verdict = place(interval, pass_above=threshold, fail_below=threshold)
     needed = pair.ratio_items_needed(threshold, gate.level) if verdict == "Inconclusive" else None
     decimals = decimals_for(threshold, *interval)
-    shown = evidence(*interval, level=gate.level, n=items.n, decimals=decimals)
+    shown = evidence(*interval, level=gate.level, n=items.n, clusters=items.cluster_count, decimals=decimals)
     message = (
         f"{items.kept(f'{value:.{decimals}f}')} ({shown});"
-        f" the gate asks for more than {plain(threshold)}{remark(verdict, needed)}."
+        f" the gate asks for more than {plain(threshold)}{remark(verdict, needed, items.cluster_count)}."
     )
     return Criterion(
         name="retention",
@@ -56,6 +56,7 @@ def judge_retention(items: Items, gate: Gate) -> Criterion:
         **interval._asdict(),
         threshold=threshold,
         n=items.n,
+        clusters=items.cluster_count,
         items_needed=needed,
         message=message,
     )
@@ -69,10 +70,10 @@ def judge_incumbent(items: Items, pair: Pair, gate: Gate) -> Criterion:
     verdict = place(interval, pass_above=least, fail_below=threshold)
     needed = pair.difference_items_needed(least, gate.level) if verdict == "Inconclusive" else None
     decimals = decimals_for(threshold, *interval)
-    shown = evidence(*interval, level=gate.level, n=items.n, decimals=decimals)
+    shown = evidence(*interval, level=gate.level, n=items.n, clusters=items.cluster_count, decimals=decimals)
     message = (
         f"{items.gain('incumbent')} is {value:.{decimals}f} ({shown});"
-        f" the gate asks for more than {plain(threshold)}{remark(verdict, needed)}"
+        f" the gate asks for more than {plain(threshold)}{remark(verdict, needed, items.cluster_count)}"
     )
     if least < interval.low <= threshold:
         message += (
@@ -86,6 +87,7 @@ def judge_incumbent(items: Items, pair: Pair, gate: Gate) -> Criterion:
         **interval._asdict(),
         threshold=threshold,
         n=items.n,
+        clusters=items.cluster_count,
         items_needed=needed,
         message=message + ".",
     )
@@ -94,7 +96,9 @@ def judge_incumbent(items: Items, pair: Pair, gate: Gate) -> Criterion:
 def compare_control(items: Items, pair: Pair, level: float) -> Comparison:
     """How much the soft labels brought, against the same student trained without them."""
     value, interval = pair.difference(), pair.difference_interval(level)
-    shown = evidence(*interval, level=level, n=items.n, decimals=decimals_for(0.0, *interval))
+    shown = evidence(
+        *interval, level=level, n=items.n, clusters=items.cluster_count, decimals=decimals_for(0.0, *interval)
+    )
     message = f"{items.gain('control')} is {value:.3f} ({shown}); this decides nothing."
     return Comparison(name="control", value=value, **interval._asdict(), n=items.n, message=message)
 
@@ -106,11 +110,11 @@ def place(interval: Interval, *, pass_above: float, fail_below: float) -> Outcom
     return "Fail" if interval.high < fail_below else "Inconclusive"
 
 
-def remark(verdict: Outcome, items_needed: int | None) -> str:
+def remark(verdict: Outcome, items_needed: int | None, clusters: int | None) -> str:
     """How the sentence of a criterion ends: nothing to add to a Pass."""
     if verdict == "Pass":
         return ""
-    return "; the whole interval is below that" if verdict == "Fail" else f"; {outlook(items_needed)}"
+    return "; the whole interval is below that" if verdict == "Fail" else f"; {outlook(items_needed, clusters)}"
 
 
 def worst_of(verdicts: list[Outcome]) -> Outcome:

@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .clusters import by_cluster, checked_clusters
 from .errors import GateInputError
 from .intervals import Interval
-from .paired_means import mean_interval
 from .pairs import AnswersPair, ErrorsPair, Pair
-from .proportion import wilson_interval
+from .proportion import accuracy_interval
+from .sums import mean_of_units_interval
 
 OPTIONAL = ("incumbent", "control")
 
@@ -27,11 +28,17 @@ class Items(ABC):
     student: NDArray[Any]
     incumbent: NDArray[Any] | None
     control: NDArray[Any] | None
+    clusters: NDArray[np.intp] | None = None
 
     @property
     def n(self) -> int:
         """Number of items."""
         return len(self.ids)
+
+    @property
+    def cluster_count(self) -> int | None:
+        """Number of clusters, where items come in any."""
+        return None if self.clusters is None else int(self.clusters.max()) + 1
 
     @abstractmethod
     def pair(self, reference: NDArray[Any]) -> Pair:
@@ -59,6 +66,8 @@ class EvaluationItems(Items):
         teacher, student: true or 1 where the model is right. [n]
         incumbent: the same for the model that serves now, if there is one. [n]
         control: the same for the student trained without soft labels, if there is one. [n]
+        clusters: names of what items belong to, such as their document, all text or all integers, if they are not
+            independent of each other; becomes the number of each item's cluster. [n]
 
     Raises:
         GateInputError: naming the field and the fix. Arrays are copied, turned to bool and made read-only.
@@ -70,18 +79,18 @@ class EvaluationItems(Items):
     student: NDArray[np.bool_]
     incumbent: NDArray[np.bool_] | None = None
     control: NDArray[np.bool_] | None = None
+    clusters: Any = None
 
     def __post_init__(self) -> None:
         check_all(self, checked_results)
 
     def pair(self, reference: NDArray[Any]) -> Pair:
         """By the 2x2 table of who is right where."""
-        return AnswersPair(self.student, reference)
+        return AnswersPair(self.student, reference, self.clusters)
 
     def measure(self, results: NDArray[Any], level: float) -> tuple[float, Interval]:
         """Accuracy and Wilson's interval."""
-        right = int(np.count_nonzero(results))
-        return right / self.n, wilson_interval(right, self.n, level)
+        return float(results.mean()), accuracy_interval(results, self.clusters, level)
 
     def kept(self, ratio: str) -> str:
         """As a share of the teacher's accuracy."""
@@ -99,7 +108,7 @@ class ErrorItems(Items):
     Args:
         ids: names of the items, all text or all integers, each once. [n], n >= 2
         teacher, student: |answer - gold|, finite and not negative. [n]
-        incumbent, control: as for EvaluationItems. [n]
+        incumbent, control, clusters: as for EvaluationItems. [n]
 
     Raises:
         GateInputError: naming the field and the fix. Arrays are copied, turned to float64 and made read-only.
@@ -111,6 +120,7 @@ class ErrorItems(Items):
     student: NDArray[np.float64]
     incumbent: NDArray[np.float64] | None = None
     control: NDArray[np.float64] | None = None
+    clusters: Any = None
 
     def __post_init__(self) -> None:
         check_all(self, checked_errors)
@@ -119,11 +129,12 @@ class ErrorItems(Items):
 
     def pair(self, reference: NDArray[Any]) -> Pair:
         """By paired errors."""
-        return ErrorsPair(self.student, reference)
+        return ErrorsPair(self.student, reference, self.clusters)
 
     def measure(self, results: NDArray[Any], level: float) -> tuple[float, Interval]:
         """Mean error and Student's interval."""
-        return float(results.mean()), mean_interval(results, level)
+        totals, sizes = by_cluster(results, self.clusters), by_cluster(np.ones(self.n), self.clusters)
+        return float(results.mean()), mean_of_units_interval(totals, sizes, level)
 
     def kept(self, ratio: str) -> str:
         """As a share of the student's error."""
@@ -146,6 +157,7 @@ def check_all(items: Items, check: Check) -> None:
         if given is None and field in OPTIONAL:
             continue
         object.__setattr__(items, field, check(field, given, n=len(ids)))
+    object.__setattr__(items, "clusters", checked_clusters(items.clusters, n=len(ids)))
 
 
 def checked_ids(ids: Any) -> tuple[str, ...] | tuple[int, ...]:

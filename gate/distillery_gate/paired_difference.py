@@ -7,7 +7,7 @@ Tango (1998), Statistics in Medicine 17, 891-908. For H0: p_new - p_reference = 
 from functools import partial
 from math import sqrt
 
-from .intervals import Interval, ScoreTerms, items_needed, lower_root, upper_root, z_value
+from .intervals import Interval, ScoreTerms, items_needed, lower_root, upper_root
 from .paired_counts import PairedCounts
 
 BESIDE = 1e-12  # of an end of the scale, in units of it
@@ -22,15 +22,15 @@ def difference_terms(counts: PairedCounts, difference: float) -> ScoreTerms:
     q = (sqrt(max(0.0, b * b - 8 * n * c)) - b) / (4 * n)
     # n (p_new_only + p_reference_only - d^2) under H0; rounding can push it just below zero.
     variance = max(0.0, n * (2 * q + difference * (1 - difference)))
-    return ScoreTerms(gain - n * difference, variance)
+    return ScoreTerms(gain - n * difference, variance * counts.difference_effect(difference))
 
 
 def difference_interval(counts: PairedCounts, level: float) -> Interval:
     """Interval for p_new - p_reference; each end is a one-sided bound at `level`."""
-    n, z = counts.n, z_value(level)
+    n, z = counts.n, counts.critical(level)
     if counts.discordant == 0:
         # The statistic is 0/0 at d = 0 and sqrt(n |d| / (1 - |d|)) away from it.
-        reach = z * z / (n + z * z)
+        reach = z * z / (n / counts.difference_effect(1.0) + z * z)
         return Interval(-reach, reach)
     estimate = (counts.new_only - counts.reference_only) / n
     terms = partial(difference_terms, counts)
@@ -43,5 +43,5 @@ def difference_interval(counts: PairedCounts, level: float) -> Interval:
 def difference_items_needed(counts: PairedCounts, difference: float, level: float) -> int | None:
     """Items that show p_new - p_reference > difference with 80 % power at the observed rates."""
     estimate = (counts.new_only - counts.reference_only) / counts.n
-    variance = max(0.0, counts.discordant / counts.n - estimate**2)
+    variance = max(0.0, counts.discordant / counts.n - estimate**2) * counts.difference_effect(estimate)
     return items_needed(difference_terms(counts, difference), variance, n=counts.n, level=level)

@@ -13,37 +13,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
 
+from .clusters import Totals
 from .errors import GateInputError
 from .inputs import Items, check_all, checked_numbers, first_index, read_only
 from .intervals import Interval
-from .paired_means import LARGEST_RATIO, items_needed, standard_error
+from .paired_means import LARGEST_RATIO, items_needed
 from .pairs import Pair
-
-Totals = NDArray[np.float64]
-
-
-def per_token(totals: Totals, tokens: Totals) -> float:
-    """Mean over all tokens. Both arrays: [texts]"""
-    return float(totals.sum() / tokens.sum())
-
-
-def jackknife(totals: Totals, tokens: Totals) -> Totals:
-    """What each text says of the mean over tokens: their mean is `per_token`, and their spread that of R. [texts]"""
-    mean = per_token(totals, tokens)
-    # Leaving text i out changes R by (R n_i - d_i) / (sum(n) - n_i).
-    pull: Totals = (len(tokens) - 1) * (totals - mean * tokens) / (tokens.sum() - tokens)
-    centred: Totals = mean + pull - pull.mean()
-    return centred
-
-
-def per_token_interval(totals: Totals, tokens: Totals, level: float) -> Interval:
-    """Interval for the mean over tokens, from at least two texts; each end is a one-sided bound at `level`."""
-    effective = float(tokens.sum() ** 2 / (tokens**2).sum())
-    reach = float(stdtrit(max(1.0, effective - 1), 1 - level)) * standard_error(jackknife(totals, tokens))
-    mean = per_token(totals, tokens)
-    return Interval(mean - reach, mean + reach)
+from .sums import jackknife, mean_of_units, mean_of_units_interval
 
 
 def exponential(interval: Interval) -> Interval:
@@ -72,11 +49,11 @@ class LikelihoodPair(Pair):
 
     def difference(self) -> float:
         """Log-likelihood of a token under the new model minus the reference's, in nats."""
-        return per_token(self.gains, self.tokens)
+        return mean_of_units(self.gains, self.tokens)
 
     def difference_interval(self, level: float) -> Interval:
         """By the jackknife over texts."""
-        return per_token_interval(self.gains, self.tokens, level)
+        return mean_of_units_interval(self.gains, self.tokens, level)
 
     def difference_items_needed(self, difference: float, level: float) -> int | None:
         """By the same spread, with texts like these."""
@@ -117,8 +94,8 @@ class LikelihoodItems(Items):
 
     def measure(self, results: NDArray[Any], level: float) -> tuple[float, Interval]:
         """Perplexity and its interval."""
-        value = exp(min(per_token(results, self.tokens), log(LARGEST_RATIO)))
-        return value, exponential(per_token_interval(results, self.tokens, level))
+        value = exp(min(mean_of_units(results, self.tokens), log(LARGEST_RATIO)))
+        return value, exponential(mean_of_units_interval(results, self.tokens, level))
 
     def kept(self, ratio: str) -> str:
         """As a share of the student's perplexity."""

@@ -7,40 +7,27 @@ t statistic of top - r * bottom, and the interval holds every r that it does not
 from math import ceil, inf, sqrt
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import stdtrit
 
+from .clusters import Totals, t_value
 from .intervals import MOST_ITEMS, POWER, Interval, z_value
 
 LARGEST_RATIO = 1e6  # stands for "without bound"
-Values = NDArray[np.float64]
 
 
-def t_value(n: int, level: float) -> float:
-    """Quantile of Student's t with n - 1 degrees of freedom that a one-sided test at `level` must exceed."""
-    return float(stdtrit(n - 1, 1 - level))
-
-
-def mean_interval(values: Values, level: float) -> Interval:
-    """Interval for the mean of n >= 2 values; each end is a one-sided bound at `level`."""
-    mean, reach = float(values.mean()), t_value(len(values), level) * standard_error(values)
-    return Interval(mean - reach, mean + reach)
-
-
-def standard_error(values: Values) -> float:
+def standard_error(values: Totals) -> float:
     """Of the mean of n >= 2 values."""
     return float(values.std(ddof=1)) / sqrt(len(values))
 
 
-def ratio(top: Values, bottom: Values) -> float:
+def ratio(top: Totals, bottom: Totals) -> float:
     """mean(top) / mean(bottom) of values >= 0, at most LARGEST_RATIO. mean(top) must be above 0."""
     below = float(bottom.mean())
     return min(LARGEST_RATIO, float(top.mean()) / below) if below > 0 else LARGEST_RATIO
 
 
-def ratio_interval(top: Values, bottom: Values, level: float) -> Interval:
+def ratio_interval(top: Totals, bottom: Totals, level: float) -> Interval:
     """Interval for mean(top) / mean(bottom) of values >= 0, within 0 and LARGEST_RATIO. Both arrays: [n], n >= 2."""
-    t = t_value(len(top), level)
+    t = t_value(len(top) - 1, level)
     covariance = np.cov(top, bottom) / len(top)
     # (mean top - r mean bottom)^2 <= t^2 var(top - r bottom) / n, as a r^2 - 2 b r + c <= 0
     a = float(bottom.mean()) ** 2 - t * t * covariance[1, 1]
@@ -59,7 +46,7 @@ def bounded(value: float) -> float:
     return min(LARGEST_RATIO, max(0.0, value))
 
 
-def items_needed(values: Values, level: float) -> int | None:
+def items_needed(values: Totals, level: float) -> int | None:
     """Items at which the mean of such values is shown to be above 0 with 80 % power: the normal sample size.
 
     None where the observed mean is not above 0, or too little for any real test set.

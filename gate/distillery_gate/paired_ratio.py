@@ -7,7 +7,7 @@ is (x_new - r * x_reference) / sd, with the variance taken at the maximum-likeli
 from functools import partial
 from math import inf, sqrt
 
-from .intervals import Interval, ScoreTerms, items_needed, lower_root, upper_root, z_value
+from .intervals import Interval, ScoreTerms, items_needed, lower_root, upper_root
 from .paired_counts import PairedCounts
 
 
@@ -21,7 +21,7 @@ def ratio_terms(counts: PairedCounts, ratio: float) -> ScoreTerms:
     q = larger_root(a, b, c)
     # n E[(new - ratio * reference)^2] under H0; rounding can push it just below its least value, zero.
     variance = max(0.0, n * (1 + ratio) * q + (ratio - 1) * right)
-    return ScoreTerms(counts.new - ratio * counts.reference, variance)
+    return ScoreTerms(counts.new - ratio * counts.reference, variance * counts.ratio_effect(ratio))
 
 
 def larger_root(a: float, b: float, c: float) -> float:
@@ -36,13 +36,14 @@ def ratio_interval(counts: PairedCounts, level: float) -> Interval:
     """Interval for p_new / p_reference; each end is a one-sided bound at `level`."""
     if counts.reference == 0:
         raise ValueError("the reference is right on no item: there is no ratio to it")
-    z = z_value(level)
+    z = counts.critical(level)
     if counts.discordant == 0:
         # The statistic is 0/0 at r = 1 and sqrt(both * (1 - r) / r) below, its mirror image above.
-        return Interval(counts.both / (counts.both + z * z), (counts.both + z * z) / counts.both)
+        both = counts.both / counts.ratio_effect(0.0)
+        return Interval(both / (both + z * z), (both + z * z) / both)
     if counts.new == 0:
         # The statistic is -sqrt(r * x_reference).
-        return Interval(0.0, z * z / counts.reference)
+        return Interval(0.0, z * z * counts.ratio_effect(1.0) / counts.reference)
     estimate = counts.new / counts.reference
     terms = partial(ratio_terms, counts)
     low = lower_root(terms, z, 0.0, estimate)
@@ -64,5 +65,5 @@ def ratio_items_needed(counts: PairedCounts, ratio: float, level: float) -> int 
     """Items that show p_new > ratio * p_reference with 80 % power at the observed rates."""
     mean = (counts.new - ratio * counts.reference) / counts.n
     squares = counts.both * (1 - ratio) ** 2 + counts.new_only + ratio**2 * counts.reference_only
-    variance = max(0.0, squares / counts.n - mean**2)
+    variance = max(0.0, squares / counts.n - mean**2) * counts.ratio_effect(counts.new / counts.reference)
     return items_needed(ratio_terms(counts, ratio), variance, n=counts.n, level=level)

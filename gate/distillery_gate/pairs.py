@@ -1,14 +1,17 @@
 """What a criterion asks of two models on the same items, whatever they are measured by."""
 
 from abc import ABC, abstractmethod
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import paired_difference, paired_means, paired_ratio
+from .clusters import Totals, by_cluster
 from .errors import GateInputError
 from .intervals import Interval
 from .paired_counts import PairedCounts, count_pairs
+from .sums import jackknife, mean_of_units, mean_of_units_interval
 
 
 class Pair(ABC):
@@ -45,8 +48,10 @@ class Pair(ABC):
 class AnswersPair(Pair):
     """By right answers: accuracies."""
 
-    def __init__(self, new: NDArray[np.bool_], reference: NDArray[np.bool_]) -> None:
-        self.counts: PairedCounts = count_pairs(new, reference)
+    def __init__(
+        self, new: NDArray[np.bool_], reference: NDArray[np.bool_], clusters: NDArray[np.intp] | None = None
+    ) -> None:
+        self.counts: PairedCounts = count_pairs(new, reference, clusters)
         self.n = self.counts.n
         self.never_worse = self.counts.reference_only == 0
 
@@ -83,9 +88,10 @@ class AnswersPair(Pair):
 class ErrorsPair(Pair):
     """By absolute errors: the reference's mean error over the new model's, and minus it."""
 
-    def __init__(self, new: NDArray[np.float64], reference: NDArray[np.float64]) -> None:
-        self.new, self.reference, self.n = new, reference, len(new)
-        self.never_worse = bool((new <= reference).all())
+    def __init__(self, new: Totals, reference: Totals, clusters: NDArray[np.intp] | None = None) -> None:
+        self.n, self.never_worse = len(new), bool((new <= reference).all())
+        self.new, self.reference = by_cluster(new, clusters), by_cluster(reference, clusters)
+        self.sizes = by_cluster(np.ones(self.n), clusters)
 
     def ratio(self) -> float:
         """Mean error of the reference as a share of the new model's; at most LARGEST_RATIO."""
@@ -97,21 +103,26 @@ class ErrorsPair(Pair):
         return paired_means.ratio(self.reference, self.new)
 
     def ratio_interval(self, level: float) -> Interval:
-        """Fieller's interval."""
+        """Fieller's interval, by the clusters' sums."""
         return paired_means.ratio_interval(self.reference, self.new, level)
 
     def ratio_items_needed(self, ratio: float, level: float) -> int | None:
         """By the paired t statistic of reference - ratio * new."""
-        return paired_means.items_needed(self.reference - ratio * self.new, level)
+        return self._items(paired_means.items_needed(self.reference - ratio * self.new, level))
 
     def difference(self) -> float:
         """Mean error of the reference minus the new model's."""
-        return float((self.reference - self.new).mean())
+        return mean_of_units(self.reference - self.new, self.sizes)
 
     def difference_interval(self, level: float) -> Interval:
-        """The paired t interval."""
-        return paired_means.mean_interval(self.reference - self.new, level)
+        """The paired t interval, where items are independent."""
+        return mean_of_units_interval(self.reference - self.new, self.sizes, level)
 
     def difference_items_needed(self, difference: float, level: float) -> int | None:
         """By the paired t statistic."""
-        return paired_means.items_needed(self.reference - self.new - difference, level)
+        gains = jackknife(self.reference - self.new, self.sizes)
+        return self._items(paired_means.items_needed(gains - difference, level))
+
+    def _items(self, clusters: int | None) -> int | None:
+        """In so many clusters of this size."""
+        return None if clusters is None else ceil(clusters * self.n / len(self.sizes))

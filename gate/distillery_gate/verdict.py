@@ -42,7 +42,7 @@ class Criterion(Record):
     """One question of the gate: the measured value, its interval, and what was asked of it.
 
     `items_needed` is set only when Inconclusive, and only when more items would show a Pass at the observed
-    rates: the total at which they would with 80 % power.
+    rates: the total at which they would with 80 % power. `clusters` is absent where items are independent.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Criterion(Record):
     high: float
     threshold: float
     n: int
+    clusters: int | None = None
     items_needed: int | None = None
     message: str
 

@@ -4,9 +4,10 @@ FEWEST_DECIMALS = 3
 MOST_DECIMALS = 9
 
 
-def evidence(low: float, high: float, *, level: float, n: int, decimals: int) -> str:
-    """`90 % interval 0.957 to 0.969, n = 10,000`."""
-    return f"{100 * (1 - 2 * level):g} % interval {low:.{decimals}f} to {high:.{decimals}f}, n = {n:,}"
+def evidence(low: float, high: float, *, level: float, n: int, clusters: int | None, decimals: int) -> str:
+    """`90 % interval 0.957 to 0.969, n = 10,000`, or `n = 10,000 in 312 clusters`."""
+    where = "" if clusters is None else f" in {clusters:,} clusters"
+    return f"{100 * (1 - 2 * level):g} % interval {low:.{decimals}f} to {high:.{decimals}f}, n = {n:,}{where}"
 
 
 def decimals_for(threshold: float, *bounds: float) -> int:
@@ -23,8 +24,9 @@ def plain(number: float) -> str:
     return f"{number:.10g}"
 
 
-def outlook(items_needed: int | None) -> str:
+def outlook(items_needed: int | None, clusters: int | None) -> str:
     """What more items would do, for an Inconclusive criterion."""
     if items_needed is None:
         return "more items at these rates would not show it"
-    return f"at these rates {items_needed:,} items in all would show it with 80 % power"
+    where = "" if clusters is None else ", in clusters of this size,"
+    return f"at these rates {items_needed:,} items in all{where} would show it with 80 % power"

@@ -184,7 +184,7 @@ def test_json_is_camel_case_and_reads_back_equal():
     text = verdict.model_dump_json()
     assert set(json.loads(text)) == {"verdict", "level", "n", "criteria", "comparisons", "measurements"}
     assert set(json.loads(text)["criteria"][0]) == {
-        "name", "verdict", "value", "low", "high", "threshold", "n", "itemsNeeded", "message"
+        "name", "verdict", "value", "low", "high", "threshold", "n", "clusters", "itemsNeeded", "message"
     }  # fmt: skip
     assert Verdict.model_validate_json(text) == verdict
 

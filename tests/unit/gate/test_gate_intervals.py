@@ -3,6 +3,7 @@
 from math import copysign, log, sqrt
 
 import pytest
+from distillery_gate.intervals import z_value
 from distillery_gate.paired_counts import PairedCounts
 from distillery_gate.paired_difference import difference_interval, difference_items_needed
 from distillery_gate.paired_ratio import ratio_interval, ratio_items_needed
@@ -228,7 +229,7 @@ def test_a_ratio_to_nothing_is_refused():
 @settings(max_examples=100, deadline=None)
 def test_wilson_intervals_equal_those_of_statsmodels(n, share, level):
     right = round(share * n)
-    low, high = wilson_interval(right, n, level)
+    low, high = wilson_interval(right, n, z_value(level))
     expected = proportion_confint(right, n, alpha=2 * level, method="wilson")
     assert (low, high) == pytest.approx(expected, abs=1e-12)
 

@@ -6,7 +6,8 @@ import re
 import numpy as np
 import pytest
 from distillery_gate import Gate, GateInputError, LikelihoodItems, decide
-from distillery_gate.paired_likelihood import LikelihoodPair, per_token_interval
+from distillery_gate.paired_likelihood import LikelihoodPair
+from distillery_gate.sums import mean_of_units_interval
 from scipy import stats
 
 LEVEL = 0.05
@@ -71,7 +72,7 @@ def simulated(texts: int, spread: float, draws: int = 1500) -> list[tuple[np.nda
 
 @pytest.mark.parametrize(("texts", "spread"), [(5, 0.0), (5, 1.0), (10, 0.5), (20, 1.0), (100, 0.5)])
 def test_a_student_exactly_at_the_threshold_passes_at_most_at_the_level(texts: int, spread: float):
-    promoted = [per_token_interval(gains, tokens, LEVEL).low > -0.1 for gains, tokens in simulated(texts, spread)]
+    promoted = [mean_of_units_interval(gains, tokens, LEVEL).low > -0.1 for gains, tokens in simulated(texts, spread)]
     assert np.mean(promoted) < LEVEL + 3 * math.sqrt(LEVEL * (1 - LEVEL) / len(promoted))
 
 
@@ -80,7 +81,7 @@ def test_the_planned_number_of_texts_gives_the_planned_power():
     pair = LikelihoodPair(np.zeros(400), gains, tokens)
     needed = pair.ratio_items_needed(math.exp(-0.112), LEVEL)
     assert needed is not None
-    passed = [per_token_interval(*given, LEVEL).low > -0.112 for given in simulated(needed, 0.5)]
+    passed = [mean_of_units_interval(*given, LEVEL).low > -0.112 for given in simulated(needed, 0.5)]
     assert np.mean(passed) == pytest.approx(0.8, abs=0.1)
 
 

@@ -5,7 +5,8 @@ from math import sqrt
 import numpy as np
 import pytest
 from distillery_gate import ErrorItems, Gate, GateInputError, decide
-from distillery_gate.paired_means import LARGEST_RATIO, items_needed, mean_interval, ratio_interval
+from distillery_gate.paired_means import LARGEST_RATIO, items_needed, ratio_interval
+from distillery_gate.sums import mean_of_units_interval
 from scipy import stats
 
 LEVEL = 0.05
@@ -54,7 +55,8 @@ def test_the_ends_of_the_ratio_interval_are_where_the_paired_t_test_is_at_its_le
 def test_the_difference_interval_is_the_paired_t_interval() -> None:
     teacher, student = errors(50)
     expected = stats.ttest_rel(teacher, student).confidence_interval(1 - 2 * LEVEL)
-    assert mean_interval(teacher - student, LEVEL) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    found = mean_of_units_interval(teacher - student, np.ones(50), LEVEL)
+    assert found == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 @pytest.mark.parametrize(("n", "ratio"), [(100, 0.9), (1000, 0.95)])

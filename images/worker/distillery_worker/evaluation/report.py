@@ -52,8 +52,11 @@ class Report(Model):
 
 
 def criterion_status(criterion: Criterion) -> CriterionStatus:
-    """A criterion as the job's status holds it: `n` is `items` there, since YAML reads a bare n as false."""
-    fields = criterion.model_dump(by_alias=False)
+    """A criterion as the job's status holds it: `n` is `items` there, since YAML reads a bare n as false.
+
+    The number of clusters stands in its message.
+    """
+    fields = criterion.model_dump(by_alias=False, exclude={"clusters"})
     # For the eye: the report keeps every digit, and the verdict was taken on those.
     fields |= {name: round(fields[name], 6) for name in ("value", "low", "high")}
     return CriterionStatus(items=fields.pop("n"), **fields)

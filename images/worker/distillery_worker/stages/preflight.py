@@ -125,12 +125,12 @@ def check_left(train: Rows, head: Head, dropped: dict[str, int], seed: int) -> N
 
 
 def check_spread(test: Rows, head: Head) -> None:
-    """There are as many different held-out rows as an interval takes."""
-    if (found := len(set(head.items(test)))) < head.fewest_items:
+    """There are held-out rows or groups to compare. Raises InputRefused (EmptyTestSet)."""
+    if len(set(head.items(test))) < 2:
         raise InputRefused(
             "EmptyTestSet",
-            f"dataset.test: has {found} different row, and {head.fewest_items} are the least that an interval can be"
-            " taken over; add held-out rows",
+            "dataset.test: all rows are one, or of one group or query, and how such differ shows from two on, and well"
+            " from some dozens; add held-out rows",
         )
 
 

@@ -90,7 +90,7 @@ class Classification(RowHead):
         """By which answers are right."""
         gold = self.truths(rows)["gold"]
         right = {name: np.array([a == b for a, b in zip(given, gold, strict=True)]) for name, given in answers.items()}
-        return decided(EvaluationItems(ids=range(len(gold)), **right), gate)
+        return decided(EvaluationItems(ids=range(len(gold)), clusters=self.items(rows), **right), gate)
 
 
 def read_classification(config: dict[str, Any], uri: str) -> Classification:

@@ -24,15 +24,14 @@ class Head(ABC):
 
     labels: tuple[str, ...]  # names of the outputs; empty where an output has no name
     outputs: int  # numbers that a model answers a row with
-    fewest_items = 1  # different held-out rows that the gate can judge by
 
     @abstractmethod
     def resolved(self, objective: Objective) -> Objective:
         """The objective with its defaults."""
 
     def items(self, rows: Rows) -> list[str]:
-        """What is judged, by row: rows with the same name are one item."""
-        return rows.keys
+        """What stands for itself in the verdict, by row: groups, or rows; those with one name are not independent."""
+        return rows.groups or rows.keys
 
     @abstractmethod
     def validation(self, rows: Rows, seed: int) -> NDArray[np.bool_]:
@@ -104,9 +103,10 @@ class RowHead(Head):
         return validation_rows(rows.keys, self.strata(rows.gold).tolist(), rows.groups, seed)
 
     def truths(self, rows: Rows) -> dict[str, list[Answer]]:
-        """The gold values."""
+        """The gold values, and the groups of rows that have one."""
         assert rows.gold is not None  # noqa: S101 - read with its head
-        return {"gold": self.gold_answers(rows.gold)}
+        groups: list[Answer] = list(rows.groups or ())
+        return {"gold": self.gold_answers(rows.gold)} | ({"group": groups} if groups else {})
 
 
 def decided(items: Items, spec: GateSpec) -> Verdict:

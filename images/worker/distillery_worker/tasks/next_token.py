@@ -19,7 +19,6 @@ class NextToken(Head):
 
     labels = ()
     outputs = 1
-    fewest_items = 2
 
     def __init__(self, temperature: float = 1.0) -> None:
         self.temperature = temperature  # of the soft labels
@@ -27,10 +26,6 @@ class NextToken(Head):
     def resolved(self, objective: Objective) -> Objective:
         """At the temperature of the soft labels, unless another one is set."""
         return objective.model_copy(update={"temperature": objective.temperature or self.temperature})
-
-    def items(self, rows: Rows) -> list[str]:
-        """Groups, or documents where there are none: rows are documents, or their blocks."""
-        return rows.groups or rows.keys
 
     def validation(self, rows: Rows, seed: int) -> NDArray[np.bool_]:
         """A tenth of the items."""

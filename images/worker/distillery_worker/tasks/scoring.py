@@ -26,7 +26,6 @@ class Scoring(RowHead):
 
     labels = ()
     outputs = 1
-    fewest_items = 2
     without_gold = torch.tensor(math.nan)
 
     def gold(self, values: list[Any], field: str, column: str) -> NDArray[Any]:
@@ -99,16 +98,25 @@ class Scoring(RowHead):
         """The gold scores."""
         return [float(score) for score in gold]
 
+    def items(self, rows: Rows) -> list[str]:
+        """Groups, queries or rows: texts of one query are alike in what they are scored against."""
+        return rows.groups or queries(rows) or rows.keys
+
     def truths(self, rows: Rows) -> dict[str, list[Answer]]:
-        """The gold scores, and the queries of rows that have one."""
-        queries: list[Answer] = [row[0] for row in rows.inputs if isinstance(row, tuple)]
-        return super().truths(rows) | ({"query": queries} if queries else {})
+        """The gold scores, groups, and queries of rows that have one."""
+        asked: list[Answer] = list(queries(rows))
+        return super().truths(rows) | ({"query": asked} if asked else {})
 
     def judge(self, rows: Rows, answers: Mapping[str, Sequence[Any]], gate: GateSpec) -> Verdict:
         """By absolute errors."""
         gold = self.truths(rows)["gold"]
         errors = {name: np.abs(np.subtract(given, gold)) for name, given in answers.items()}
-        return decided(ErrorItems(ids=range(len(gold)), **errors), gate)
+        return decided(ErrorItems(ids=range(len(gold)), clusters=self.items(rows), **errors), gate)
+
+
+def queries(rows: Rows) -> list[str]:
+    """The query of each row; empty where rows have none."""
+    return [row[0] for row in rows.inputs if isinstance(row, tuple)]
 
 
 def number(value: Any) -> float:
