@@ -2,10 +2,10 @@
 
 from .decision import decide
 from .errors import GateError, GateInputError
-from .inputs import ErrorItems, EvaluationItems, Items
+from .items import ErrorItems, EvaluationItems, Items
 from .paired_likelihood import LikelihoodItems
-from .policy import Gate
-from .verdict import Comparison, Criterion, Measurement, Outcome, Verdict
+from .policy import Gate, SliceGate
+from .verdict import Comparison, Criterion, Measurement, Outcome, SliceResult, Verdict
 
 __all__ = [
     "Comparison",
@@ -19,6 +19,8 @@ __all__ = [
     "LikelihoodItems",
     "Measurement",
     "Outcome",
+    "SliceGate",
+    "SliceResult",
     "Verdict",
     "decide",
 ]

@@ -7,17 +7,18 @@ freedom of Kish's effective number of texts, sum(n)^2 / sum(n^2): linearised, fe
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import exp, log
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .checks import check_all, checked_numbers, first_index, read_only
 from .clusters import Totals
 from .errors import GateInputError
-from .inputs import Items, check_all, checked_numbers, first_index, read_only
 from .intervals import Interval
+from .items import Items
 from .paired_means import LARGEST_RATIO, items_needed
 from .pairs import Pair
 from .sums import jackknife, mean_of_units, mean_of_units_interval
@@ -68,7 +69,7 @@ class LikelihoodItems(Items):
         ids: names of the texts, all text or all integers, each once. [n], n >= 2
         tokens: how many tokens of each text are predicted, the same ones by every model; at least 1. [n]
         teacher, student: negative log-likelihood of these tokens, summed over the text, in nats. [n]
-        incumbent, control: as for EvaluationItems. [n]
+        incumbent, control, slices: as for EvaluationItems. [n]
 
     Raises:
         GateInputError: naming the field and the fix. Arrays are copied, turned to float64 and made read-only.
@@ -81,6 +82,8 @@ class LikelihoodItems(Items):
     student: Totals
     incumbent: Totals | None = None
     control: Totals | None = None
+    slices: Any = None
+    clusters: None = field(default=None, init=False)  # texts are independent
 
     def __post_init__(self) -> None:
         check_all(self, checked_totals)
@@ -96,6 +99,10 @@ class LikelihoodItems(Items):
         """Perplexity and its interval."""
         value = exp(min(mean_of_units(results, self.tokens), log(LARGEST_RATIO)))
         return value, exponential(mean_of_units_interval(results, self.tokens, level))
+
+    def items_needed(self, threshold: float, level: float) -> int | None:
+        """By its logarithm, the mean of a token, with texts like these."""
+        return items_needed(log(threshold) - jackknife(self.student, self.tokens), level)
 
     def kept(self, ratio: str) -> str:
         """As a share of the student's perplexity."""

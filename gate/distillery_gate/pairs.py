@@ -1,7 +1,6 @@
 """What a criterion asks of two models on the same items, whatever they are measured by."""
 
 from abc import ABC, abstractmethod
-from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +10,7 @@ from .clusters import Totals, by_cluster
 from .errors import GateInputError
 from .intervals import Interval
 from .paired_counts import PairedCounts, count_pairs
-from .sums import jackknife, mean_of_units, mean_of_units_interval
+from .sums import jackknife, many_items, mean_of_units, mean_of_units_interval
 
 
 class Pair(ABC):
@@ -108,7 +107,7 @@ class ErrorsPair(Pair):
 
     def ratio_items_needed(self, ratio: float, level: float) -> int | None:
         """By the paired t statistic of reference - ratio * new."""
-        return self._items(paired_means.items_needed(self.reference - ratio * self.new, level))
+        return many_items(paired_means.items_needed(self.reference - ratio * self.new, level), self.sizes)
 
     def difference(self) -> float:
         """Mean error of the reference minus the new model's."""
@@ -121,8 +120,4 @@ class ErrorsPair(Pair):
     def difference_items_needed(self, difference: float, level: float) -> int | None:
         """By the paired t statistic."""
         gains = jackknife(self.reference - self.new, self.sizes)
-        return self._items(paired_means.items_needed(gains - difference, level))
-
-    def _items(self, clusters: int | None) -> int | None:
-        """In so many clusters of this size."""
-        return None if clusters is None else ceil(clusters * self.n / len(self.sizes))
+        return many_items(paired_means.items_needed(gains - difference, level), self.sizes)

@@ -10,8 +10,8 @@ INCUMBENT_MARGIN = Field(ge=0, lt=1, description="Accuracy that may be lost to t
 LEVEL = Field(gt=0, le=0.2, description="One-sided error rate of each criterion.")
 
 
-class Gate(BaseModel):
-    """Thresholds and error level; unknown fields, text and booleans in place of numbers are refused."""
+class Policy(BaseModel):
+    """Unknown fields, text and booleans in place of numbers are refused."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -22,6 +22,36 @@ class Gate(BaseModel):
         allow_inf_nan=False,
     )
 
+
+class SliceGate(Policy):
+    """What every slice of the items must show."""
+
+    min_retention: Annotated[float, MIN_RETENTION]
+    min_items: Annotated[int, Field(ge=1, description="A slice with fewer of them shows nothing.")] = 50
+
+
+class Gate(Policy):
+    """Thresholds and error level. What is not set is not asked."""
+
     min_retention: Annotated[float, MIN_RETENTION]
     incumbent_margin: Annotated[float, INCUMBENT_MARGIN] = 0.0
+    chance_accuracy: Annotated[
+        float | None, Field(ge=0, lt=1, description="Accuracy of guessing, which the teacher must exceed.")
+    ] = None
+    min_accuracy: Annotated[float | None, Field(gt=0, lt=1, description="Accuracy the student must exceed.")] = None
+    max_mean_absolute_error: Annotated[
+        float | None, Field(gt=0, description="What the student's mean absolute error must stay below.")
+    ] = None
+    max_perplexity: Annotated[
+        float | None, Field(gt=1, description="What the student's perplexity must stay below.")
+    ] = None
+    max_negative_flips: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            lt=1,
+            description="Share of items that the incumbent, or else the teacher, has right and the student wrong.",
+        ),
+    ] = None
+    slices: SliceGate | None = None
     level: Annotated[float, LEVEL] = 0.05

@@ -5,6 +5,8 @@ Sampling Techniques, section 2.11). Its standard error is the delete-one jackkni
 freedom of Kish's effective number of clusters, sum(n)^2 / sum(n^2): linearised, few unequal ones would pass too often.
 """
 
+from math import ceil
+
 from .clusters import Totals, t_value
 from .intervals import Interval
 from .paired_means import standard_error
@@ -30,3 +32,8 @@ def mean_of_units_interval(totals: Totals, units: Totals, level: float) -> Inter
     reach = t_value(max(1.0, effective - 1), level) * standard_error(jackknife(totals, units))
     mean = mean_of_units(totals, units)
     return Interval(mean - reach, mean + reach)
+
+
+def many_items(clusters: int | None, sizes: Totals) -> int | None:
+    """Items in so many clusters of these sizes."""
+    return None if clusters is None else ceil(clusters * float(sizes.mean()))

@@ -57,6 +57,23 @@ class Criterion(Record):
     message: str
 
 
+class SliceResult(Record):
+    """The student in one slice of the items; without value and bounds where the slice shows none.
+
+    `low` is a one-sided bound at the verdict's level, `high` one at that level divided by the number of slices.
+    `items_needed` counts items of all slices.
+    """
+
+    name: str
+    verdict: Outcome
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int
+    items_needed: int | None = None
+    message: str
+
+
 class Verdict(Record):
     """The decision on a student. All intervals are two-sided with coverage 1 - 2 * level."""
 
@@ -64,5 +81,6 @@ class Verdict(Record):
     level: float
     n: int
     criteria: tuple[Criterion, ...]
+    slices: tuple[SliceResult, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     measurements: tuple[Measurement, ...]

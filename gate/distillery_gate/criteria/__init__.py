@@ -1,0 +1,1 @@
+"""What a gate may ask of a student, a question each."""
