@@ -119,7 +119,8 @@ def stopped(ranks: Ranks, teacher: Path) -> Result:
 
 
 def deserted(ranks: Ranks, teacher: Path) -> Result:
-    """The second process ends before it has come where the first one waits for it."""
+    """The second process ends before it has come where the first one waits for it once more."""
+    ranks.wait()
     if ranks.rank == 0:
         with pytest.raises(PeerLost, match="another process of this training is gone"):
             ranks.wait()

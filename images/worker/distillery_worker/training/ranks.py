@@ -81,11 +81,11 @@ def exchange(collective: Callable[..., object], *arguments: Any, **options: Any)
 
 @contextmanager
 def joined() -> Iterator[Ranks]:
-    """The processes that torchrun's environment tells of, connected; this one alone without it."""
+    """The processes that torchrun's environment tells of, connected; this one alone without it. Raises PeerLost."""
     if "WORLD_SIZE" not in os.environ:
         yield Ranks()
         return
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
+    exchange(dist.init_process_group, "nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
     try:
         yield Ranks(dist.get_rank(), dist.get_world_size())
     finally:
