@@ -17,14 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from distillery_api.distillationjob import Control, DistillationJobSpec, GateSpec
+from distillery_api.distillationjob import Control, DistillationJobSpec
 from distillery_api.run import JobRef, LabelRun, PreflightRun, TrainRun
 from distillery_api.sources import ModelSource
 from distillery_api.teachers import Teacher
+from distillery_gate import items_of
 from distillery_storage import Prefix, open_prefix
 from distillery_worker.artifacts.records import ModelRecord, TrainRecord, fetch_model, read_record, student_prefix
 from distillery_worker.context import Context, usable_threads
 from distillery_worker.devices import best_device
+from distillery_worker.evaluation.recorded import recorded
 from distillery_worker.runner import configure_libraries
 from distillery_worker.stages.label import label
 from distillery_worker.stages.preflight import preflight
@@ -98,8 +100,8 @@ def on_dev(spec: DistillationJobSpec, folder: Path, model: Path, record: TrainRe
     dev = task.units(rows, encoder)
     predict = partial(task.predict, task.load_student(model).to(best_device()))
     answers = head.answers(outputs_of(predict, encoder, dev.inputs, head.outputs, context.progress.advance))
-    verdict = head.judge(dev, {"teacher": answers, "student": answers}, GateSpec())  # beside itself: for its own value
-    return round(next(each.value for each in verdict.measurements if each.name == "student"), 4)
+    items = items_of(head.metric, recorded(head, dev, {"teacher": answers, "student": answers}))  # beside itself
+    return round(items.measure(items.student, 0.05)[0], 4)
 
 
 def cpu_seconds(models: dict[str, ModelRecord | None]) -> dict[str, int]:

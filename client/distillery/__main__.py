@@ -10,12 +10,12 @@ from distillery_storage import StorageError
 
 from .errors import Refused
 from .estimate.amounts import CPU_TFLOPS, GPU_TFLOPS
+from .exits import WRONG
+from .gate_command import decide_again
 from .gc_command import age, collect_garbage
 from .labels_command import inspect_labels, verify_labels
 from .plan_command import plan
 from .run_command import run
-
-WRONG = 3  # wrong input, or a run that failed: 0, 1 and 2 are verdicts
 
 
 class Parser(argparse.ArgumentParser):
@@ -48,6 +48,9 @@ def parser() -> Parser:
     each.set_defaults(command=plan)
     add_job(each)
     add_prices(each)
+    each = commands.add_parser("gate", help="take a verdict again from what its evaluation recorded")
+    each.set_defaults(command=decide_again)
+    each.add_argument("report", metavar="REPORT", help="path or URI of a report.json; its items may lie beside it")
     add_labels(commands.add_parser("labels", help="look at stored soft labels"))
     add_gc(commands.add_parser("gc", help="delete what no model holds and no live job uses"))
     return root

@@ -11,14 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import Refused
+from .exits import STOPPED, VERDICTS, WRONG
 from .local.local_run import LocalRun
 from .request import Request, read_request
 from .screen import Screen
 from .verdict_table import ending
 
-VERDICTS = {"Pass": 0, "Fail": 1, "Inconclusive": 2}
-FAILED = 3
-STOPPED = 130  # 128 and SIGINT's number, as shells count
 WORKER = ("distillery_worker", "torch")
 
 
@@ -62,7 +60,7 @@ def carry_out(request: Request, folder: Path, screen: Screen) -> int:
         return STOPPED
     screen.say(ending(status))
     failed = any(stage.state == "Failed" for stage in status.stages)
-    return VERDICTS[status.verdict.result] if status.verdict and not failed else FAILED
+    return VERDICTS[status.verdict.result] if status.verdict and not failed else WRONG
 
 
 @contextmanager

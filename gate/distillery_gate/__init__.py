@@ -5,6 +5,7 @@ from .errors import GateError, GateInputError
 from .items import ErrorItems, EvaluationItems, Items
 from .paired_likelihood import LikelihoodItems
 from .policy import Gate, SliceGate
+from .recorded import items_of
 from .verdict import Comparison, Criterion, Measurement, Outcome, SliceResult, Verdict
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "SliceResult",
     "Verdict",
     "decide",
+    "items_of",
 ]

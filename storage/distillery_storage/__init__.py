@@ -2,7 +2,7 @@
 
 from .errors import AccessDenied, Conflict, DigestMismatch, NotFound, StorageError, Unavailable
 from .folders import download_folder, fetch_artifact, publish_folder
-from .prefix import Entry, Prefix, download_uri, open_prefix, read_uri
+from .prefix import Entry, Prefix, download_uri, open_prefix, read_uri, split_uri
 
 __all__ = [
     "AccessDenied",
@@ -19,4 +19,5 @@ __all__ = [
     "open_prefix",
     "publish_folder",
     "read_uri",
+    "split_uri",
 ]

@@ -28,7 +28,7 @@ from distillery.run_command import stoppable
 from distillery.screen import Screen
 from distillery.verdict_table import ending
 from distillery_api.distillationjob_status import VerdictStatus
-from distillery_gate.paired_likelihood import jackknife
+from distillery_gate.sums import jackknife
 from distillery_storage import open_prefix
 from numpy.typing import NDArray
 from scipy.special import stdtrit
@@ -64,10 +64,10 @@ def by_error(items: pa.Table) -> Gains:
 
 def by_likelihood(items: pa.Table) -> Gains:
     """Nats per token, document by document: what the jackknife makes of their totals."""
-    documents, places = np.unique(items["document"].to_numpy(zero_copy_only=False), return_inverse=True)
+    texts, places = np.unique(items["cluster"].to_numpy(zero_copy_only=False), return_inverse=True)
     tokens = items["tokens"].to_numpy().astype(np.float64)
     gained = tokens * (items["control"].to_numpy() - items["student"].to_numpy())
-    totals = [np.bincount(places, values, len(documents)).astype(np.float64) for values in (gained, tokens)]
+    totals = [np.bincount(places, values, len(texts)).astype(np.float64) for values in (gained, tokens)]
     return jackknife(*totals)
 
 

@@ -22,7 +22,7 @@ def test_a_gain_in_error_is_how_much_nearer_the_student_is() -> None:
 
 def test_a_gain_in_likelihood_is_per_token_over_whole_documents() -> None:
     items = pa.table(
-        {"document": ["a", "b", "a"], "tokens": [10, 5, 30], "student": [3.0, 4.0, 2.0], "control": [3.5, 4.0, 2.5]}
+        {"cluster": ["a", "b", "a"], "tokens": [10, 5, 30], "student": [3.0, 4.0, 2.0], "control": [3.5, 4.0, 2.5]}
     )
     gains = quality_bench.by_likelihood(items)
     assert len(gains) == 2

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from distillery.__main__ import main as gate_again
 from distillery_api.summary import PreflightResult
 from distillery_storage import fetch_artifact
 from distillery_worker.context import Context
@@ -78,7 +79,8 @@ def test_the_whole_run_ends_in_a_verdict_on_perplexity(
 
     report = json.loads(Path(verdict.report_uri.removeprefix("file://")).read_text())
     items = pq.read_table(report["items"]["uri"].removeprefix("file://")).to_pydict()
-    assert len(set(items["document"])) == 6 < len(items["document"])
+    assert gate_again(["gate", verdict.report_uri]) == 0
+    assert len(set(items["cluster"])) == 6 < len(items["cluster"])
     nats = np.average(items["student"], weights=items["tokens"])
     assert np.exp(nats) == pytest.approx(measured["student"].value, rel=1e-5)
     assert 0.1 < report["training"]["student"]["signal"] <= 1

@@ -257,6 +257,7 @@ def test_a_reranker_learns_margins_and_the_report_ranks_every_model(
     assert 0.5 < report["ranking"]["student"]["pairwiseAccuracy"] <= report["ranking"]["teacher"]["pairwiseAccuracy"]
     assert 0.5 < report["ranking"]["student"]["ndcgAt10"] <= 1
     items = pq.read_table(report["items"]["uri"].removeprefix("file://")).to_pydict()
+    assert items["cluster"] == items["query"]
     again = ranking(items["query"], np.array(items["gold"]), np.array(items["student"]))
     assert again is not None
     assert again.ndcg_at_10 == pytest.approx(report["ranking"]["student"]["ndcgAt10"])

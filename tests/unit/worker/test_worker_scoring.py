@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from distillery.__main__ import main as gate_again
 from distillery_api.dataset import Columns
 from distillery_api.objective import Objective
 from distillery_engine import TextModel
@@ -75,6 +76,7 @@ def test_a_scoring_job_ends_in_a_verdict_on_errors(
     error = np.abs(np.subtract(answers["student"], answers["gold"])).mean()
     student = next(model for model in verdict.measured if model.name == "student")
     assert student.value == pytest.approx(error)
+    assert gate_again(["gate", verdict.report_uri]) == 0
     assert error < 0.5  # guessing the mean score is wrong by 0.67
 
     manifest = fetch_artifact(made.artifact_uri, made.artifact_digest, tmp_path / "artifact")

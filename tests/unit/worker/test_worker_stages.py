@@ -11,6 +11,7 @@ import micro
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from distillery.__main__ import main as gate_again
 from distillery_api.distillationjob import GateSpec
 from distillery_api.distillationjob_status import VerdictStatus
 from distillery_api.summary import PreflightResult
@@ -225,6 +226,8 @@ def test_the_whole_run_ends_in_a_verdict_that_can_be_taken_again(pipeline: Pipel
     assert report["training"]["control"]["passes"] > report["training"]["student"]["passes"]
     measured = report["training"]["student"].keys() - report["training"]["control"].keys()
     assert measured == {"initialDivergence", "signal"}
+
+    assert gate_again(["gate", verdict.report_uri]) == 0
 
     (Path(verdict.report_uri.removeprefix("file://")).parent / "items.parquet").unlink()
     assert pipeline.evaluate(artifact, incumbent=artifact) == verdict  # published once, then only reported

@@ -12,7 +12,7 @@ from distillery_api.artifact import ArtifactManifest
 from distillery_api.digests import digest_bytes, digest_files
 from distillery_api.distillationjob_status import Measured, VerdictStatus
 from distillery_api.run import ArtifactRef, EvaluateRun
-from distillery_gate import Verdict
+from distillery_gate import Gate, GateError, Verdict, decide, items_of
 from distillery_storage import NotFound, Prefix, fetch_artifact, open_prefix
 
 from ..artifacts.records import TrainRecord, fetch_model, student_prefix
@@ -21,6 +21,7 @@ from ..data.files import Rows
 from ..errors import InputRefused
 from ..evaluation.latency import measure
 from ..evaluation.ranking import Ranking, ranking
+from ..evaluation.recorded import recorded
 from ..evaluation.report import Content, Report
 from ..evaluation.teacher_answers import HeldOutAnswers
 from ..tasks.head import Answer, Head
@@ -163,9 +164,19 @@ def score_incumbent(evaluation: Evaluation, incumbent: ArtifactRef | None) -> No
 
 
 def judge(evaluation: Evaluation) -> Verdict:
-    """The gate's decision. Raises InputRefused (GateInput)."""
+    """The gate's decision on what is recorded. Raises InputRefused (GateInput)."""
+    try:
+        return decide(
+            items_of(evaluation.head.metric, columns(evaluation)), Gate.model_validate(evaluation.run.gate.dump())
+        )
+    except GateError as error:
+        raise InputRefused("GateInput", str(error)) from error
+
+
+def columns(evaluation: Evaluation) -> dict[str, Sequence[Any]]:
+    """What is recorded."""
     answers = {name: model.answers for name, model in evaluation.models.items()}
-    return evaluation.head.judge(evaluation.test, answers, evaluation.run.gate)
+    return recorded(evaluation.head, evaluation.test, answers)
 
 
 def publish(evaluation: Evaluation, target: Prefix, record: TrainRecord, verdict: Verdict) -> VerdictStatus:
@@ -195,12 +206,9 @@ def publish(evaluation: Evaluation, target: Prefix, record: TrainRecord, verdict
 
 
 def items_file(evaluation: Evaluation) -> bytes:
-    """One row per item that models were asked about: number, key, what it is judged by, and each model's answer."""
-    columns: dict[str, Sequence[Any]] = {"item": range(len(evaluation.test)), "row_key": evaluation.test.keys}
-    columns |= evaluation.head.truths(evaluation.test)
-    columns |= {name: model.answers for name, model in evaluation.models.items()}
+    """What is recorded, as Parquet."""
     buffer = io.BytesIO()
-    pq.write_table(pa.table(columns), buffer)
+    pq.write_table(pa.table(columns(evaluation)), buffer)
     return buffer.getvalue()
 
 

@@ -1,23 +1,22 @@
 """One of several labels: logits by label, cross-entropy and KL, judged by accuracy."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
-from distillery_api.distillationjob import GateSpec
 from distillery_api.objective import Objective
-from distillery_gate import EvaluationItems, Verdict
+from distillery_gate import EvaluationItems
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from ..data.files import Rows, listed
+from ..data.files import listed
 from ..errors import InputRefused
 from ..losses.divergence import divergence
 from ..losses.objective import NO_GOLD, RowLosses
 from .agreement import check_agreement, check_guess
-from .head import Answer, RowHead, decided
+from .head import Answer, RowHead
 
 TEMPERATURE = 2.0
 
@@ -25,6 +24,7 @@ TEMPERATURE = 2.0
 class Classification(RowHead):
     """Outputs are logits, one a label; gold values are label ids."""
 
+    metric = EvaluationItems.metric
     without_gold = torch.tensor(NO_GOLD)
 
     def __init__(self, labels: Iterable[str]) -> None:
@@ -85,12 +85,6 @@ class Classification(RowHead):
     def gold_answers(self, gold: NDArray[Any]) -> list[Answer]:
         """Label names."""
         return [self.labels[index] for index in gold]
-
-    def judge(self, rows: Rows, answers: Mapping[str, Sequence[Any]], gate: GateSpec) -> Verdict:
-        """By which answers are right."""
-        gold = self.truths(rows)["gold"]
-        right = {name: np.array([a == b for a, b in zip(given, gold, strict=True)]) for name, given in answers.items()}
-        return decided(EvaluationItems(ids=range(len(gold)), clusters=self.items(rows), **right), gate)
 
 
 def read_classification(config: dict[str, Any], uri: str) -> Classification:

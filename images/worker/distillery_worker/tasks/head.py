@@ -1,19 +1,15 @@
 """What an answer is: how it is judged, and for rows with one answer its gold values and its loss."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from distillery_api.distillationjob import GateSpec
 from distillery_api.objective import Objective
-from distillery_gate import Gate, GateError, Items, Verdict, decide
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.files import Rows
 from ..data.splits import validation_rows
-from ..errors import InputRefused
 from ..losses.objective import RowLosses
 
 Answer = str | float
@@ -24,13 +20,14 @@ class Head(ABC):
 
     labels: tuple[str, ...]  # names of the outputs; empty where an output has no name
     outputs: int  # numbers that a model answers a row with
+    metric: ClassVar[str]  # what the gate judges its answers by, see distillery_gate.items_of
 
     @abstractmethod
     def resolved(self, objective: Objective) -> Objective:
         """The objective with its defaults."""
 
     def items(self, rows: Rows) -> list[str]:
-        """What stands for itself in the verdict, by row: groups, or rows; those with one name are not independent."""
+        """What each row belongs to in the verdict, its group or itself: rows of one name are not independent."""
         return rows.groups or rows.keys
 
     @abstractmethod
@@ -44,10 +41,6 @@ class Head(ABC):
     @abstractmethod
     def truths(self, rows: Rows) -> dict[str, list[Answer]]:
         """What answers to held-out rows are judged by: columns of the items' file."""
-
-    @abstractmethod
-    def judge(self, rows: Rows, answers: Mapping[str, Sequence[Any]], gate: GateSpec) -> Verdict:
-        """The gate's decision on the models' answers to the rows, by name. Raises InputRefused (GateInput)."""
 
 
 class RowHead(Head):
@@ -103,15 +96,6 @@ class RowHead(Head):
         return validation_rows(rows.keys, self.strata(rows.gold).tolist(), rows.groups, seed)
 
     def truths(self, rows: Rows) -> dict[str, list[Answer]]:
-        """The gold values, and the groups of rows that have one."""
+        """The gold values."""
         assert rows.gold is not None  # noqa: S101 - read with its head
-        groups: list[Answer] = list(rows.groups or ())
-        return {"gold": self.gold_answers(rows.gold)} | ({"group": groups} if groups else {})
-
-
-def decided(items: Items, spec: GateSpec) -> Verdict:
-    """The gate's decision. Raises InputRefused (GateInput)."""
-    try:
-        return decide(items, Gate(min_retention=spec.min_retention, incumbent_margin=spec.incumbent_margin))
-    except GateError as error:
-        raise InputRefused("GateInput", str(error)) from error
+        return {"gold": self.gold_answers(rows.gold)}

@@ -1,17 +1,13 @@
 """The next token of a text: judged by perplexity, text by text."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import numpy as np
-from distillery_api.distillationjob import GateSpec
 from distillery_api.objective import Objective
-from distillery_gate import LikelihoodItems, Verdict
+from distillery_gate import LikelihoodItems
 from numpy.typing import NDArray
 
 from ..data.files import Rows
 from ..data.splits import validation_rows
-from .head import Answer, Head, decided
+from .head import Answer, Head
 
 
 class NextToken(Head):
@@ -19,6 +15,7 @@ class NextToken(Head):
 
     labels = ()
     outputs = 1
+    metric = LikelihoodItems.metric
 
     def __init__(self, temperature: float = 1.0) -> None:
         self.temperature = temperature  # of the soft labels
@@ -37,17 +34,5 @@ class NextToken(Head):
         return [float(nll) for nll in outputs[:, 0]]
 
     def truths(self, rows: Rows) -> dict[str, list[Answer]]:
-        """The document of each block, and how many of its tokens are predicted."""
-        assert rows.groups is not None  # noqa: S101 - rows are cut into blocks before
-        return {"document": list(rows.groups), "tokens": [block.predicted for block in rows.inputs]}
-
-    def judge(self, rows: Rows, answers: Mapping[str, Sequence[Any]], gate: GateSpec) -> Verdict:
-        """By how likely the models find each document."""
-        documents, places = np.unique(np.array(rows.groups), return_inverse=True)
-        tokens = np.array([block.predicted for block in rows.inputs], dtype=np.float64)
-
-        def by_document(values: NDArray[np.float64]) -> NDArray[np.float64]:
-            return np.bincount(places, values).astype(np.float64)
-
-        totals = {name: by_document(tokens * np.array(nats)) for name, nats in answers.items()}
-        return decided(LikelihoodItems(ids=documents.tolist(), tokens=by_document(tokens), **totals), gate)
+        """How many tokens of each block are predicted."""
+        return {"tokens": [block.predicted for block in rows.inputs]}

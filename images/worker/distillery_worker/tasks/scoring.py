@@ -1,14 +1,13 @@
 """A score: one number a row, squared errors, judged by the mean absolute error."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from distillery_api.distillationjob import GateSpec
 from distillery_api.objective import Objective
-from distillery_gate import ErrorItems, Verdict
+from distillery_gate import ErrorItems
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -16,7 +15,7 @@ from ..data.files import Rows
 from ..errors import InputRefused
 from ..losses.objective import RowLosses
 from .agreement import FEWEST
-from .head import Answer, RowHead, decided
+from .head import Answer, RowHead
 
 FURTHEST = 1000.0  # variances of the teacher's scores: 30 standard deviations
 
@@ -26,6 +25,7 @@ class Scoring(RowHead):
 
     labels = ()
     outputs = 1
+    metric = ErrorItems.metric
     without_gold = torch.tensor(math.nan)
 
     def gold(self, values: list[Any], field: str, column: str) -> NDArray[Any]:
@@ -103,15 +103,9 @@ class Scoring(RowHead):
         return rows.groups or queries(rows) or rows.keys
 
     def truths(self, rows: Rows) -> dict[str, list[Answer]]:
-        """The gold scores, groups, and queries of rows that have one."""
+        """The gold scores, and the queries of rows that have one."""
         asked: list[Answer] = list(queries(rows))
         return super().truths(rows) | ({"query": asked} if asked else {})
-
-    def judge(self, rows: Rows, answers: Mapping[str, Sequence[Any]], gate: GateSpec) -> Verdict:
-        """By absolute errors."""
-        gold = self.truths(rows)["gold"]
-        errors = {name: np.abs(np.subtract(given, gold)) for name, given in answers.items()}
-        return decided(ErrorItems(ids=range(len(gold)), clusters=self.items(rows), **errors), gate)
 
 
 def queries(rows: Rows) -> list[str]:

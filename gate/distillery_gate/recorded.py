@@ -1,0 +1,93 @@
+"""Items as an evaluation records them: a row for each, with what it is judged by and every model's answer."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .checks import checked_numbers
+from .clusters import by_cluster
+from .errors import GateInputError
+from .items import ErrorItems, EvaluationItems, Items
+from .paired_likelihood import LikelihoodItems
+
+MODELS = ("teacher", "student", "incumbent", "control")
+Columns = Mapping[str, Sequence[Any]]
+
+
+def items_of(metric: str, columns: Columns) -> Items:
+    """The items of recorded columns, of equal length.
+
+    Args:
+        metric: "accuracy", "mean absolute error" or "perplexity".
+        columns: `teacher` and `student`, and `incumbent` and `control` where there are such: labels, scores, or a
+            text's mean negative log-likelihood of a token; `gold`: the right label or score; `tokens`, of a text: how
+            many are predicted; `cluster`, optional: what the row belongs to, such as its group or document; `slice`,
+            optional.
+
+    Raises:
+        GateInputError: naming the column and the fix.
+    """
+    if metric not in READERS:
+        raise GateInputError(f"metric: {metric!r} is none of {', '.join(READERS)}")
+    rows = len(column(columns, "student"))
+    for name, values in columns.items():
+        if len(values) != rows:
+            raise GateInputError(f"{name}: has {len(values):,} values for {rows:,} of student; record a value per row")
+    return READERS[metric](columns, rows)
+
+
+def column(columns: Columns, name: str) -> Sequence[Any]:
+    """One that has to be there. Raises GateInputError."""
+    if name not in columns:
+        raise GateInputError(f"{name}: no such column, only {', '.join(columns)}; record it, or name the right metric")
+    return columns[name]
+
+
+def right_answers(columns: Columns, rows: int) -> EvaluationItems:
+    """Which labels are the gold one."""
+    gold, given = column(columns, "gold"), beside(columns)
+    for name in named(columns):
+        given[name] = [answer == label for answer, label in zip(columns[name], gold, strict=True)]
+    return EvaluationItems(ids=range(rows), **given)
+
+
+def absolute_errors(columns: Columns, rows: int) -> ErrorItems:
+    """How far scores are from the gold ones."""
+    gold = checked_numbers("gold", column(columns, "gold"), n=rows, wanted="the gold score")
+    given = beside(columns)
+    for name in named(columns):
+        given[name] = np.abs(checked_numbers(name, columns[name], n=rows, wanted="the score") - gold)
+    return ErrorItems(ids=range(rows), **given)
+
+
+def likelihoods(columns: Columns, rows: int) -> LikelihoodItems:
+    """Sums over texts, of which each row is a part. A text's slice is that of its first row."""
+    texts, first, places = np.unique(np.array(column(columns, "cluster")), return_index=True, return_inverse=True)
+    tokens = checked_numbers("tokens", column(columns, "tokens"), n=rows, wanted="the number of predicted tokens")
+
+    def total(name: str) -> NDArray[np.float64]:
+        return by_cluster(tokens * checked_numbers(name, columns[name], n=rows, wanted="nats per token"), places)
+
+    slices = [columns["slice"][row] for row in first] if "slice" in columns else None
+    totals = {name: total(name) for name in named(columns)}
+    return LikelihoodItems(ids=texts.tolist(), tokens=by_cluster(tokens, places), slices=slices, **totals)
+
+
+def named(columns: Columns) -> list[str]:
+    """The models that there are. Raises GateInputError without a teacher."""
+    column(columns, "teacher")
+    return [name for name in MODELS if name in columns]
+
+
+def beside(columns: Columns) -> dict[str, Any]:
+    """What items belong to."""
+    return {"clusters": columns.get("cluster"), "slices": columns.get("slice")}
+
+
+READERS: dict[str, Callable[[Columns, int], Items]] = {
+    EvaluationItems.metric: right_answers,
+    ErrorItems.metric: absolute_errors,
+    LikelihoodItems.metric: likelihoods,
+}

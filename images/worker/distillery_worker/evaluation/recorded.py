@@ -1,0 +1,17 @@
+"""What an evaluation records of each item: all that its verdict can be taken from."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..data.files import Rows
+from ..tasks.head import Answer, Head
+
+
+def recorded(head: Head, test: Rows, answers: Mapping[str, Sequence[Answer]]) -> dict[str, Sequence[Any]]:
+    """Columns of the items' file, which distillery_gate.items_of reads: what each item belongs to and is judged by.
+
+    answers: by model. [rows]
+    """
+    columns: dict[str, Sequence[Any]] = {"item": range(len(test)), "row_key": test.keys, "cluster": head.items(test)}
+    columns |= {"slice": test.slices} if test.slices else {}
+    return {**columns, **head.truths(test), **answers}

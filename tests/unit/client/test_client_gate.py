@@ -1,0 +1,127 @@
+"""`distillery gate`: the same verdict again, byte for byte, and nothing that was changed afterwards."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from distillery.__main__ import main
+from distillery_api.digests import digest_bytes
+from distillery_gate import Gate, decide, items_of
+
+Write = Callable[..., Path]
+
+
+def answers(student: float) -> dict[str, Any]:
+    """Columns of 600 rows in 120 groups, with a student that is right as often as said."""
+    random = np.random.default_rng(1)
+    right = {"teacher": random.random(600) < 0.9, "student": random.random(600) < student}
+    columns = {name: ["a" if each else "b" for each in values] for name, values in right.items()}
+    return {"cluster": [f"g{row // 5}" for row in range(600)], "gold": ["a"] * 600, **columns}
+
+
+@pytest.fixture
+def evaluated(tmp_path: Path) -> Write:
+    """Writes a report and its items as an evaluation does, the items elsewhere if wanted."""
+
+    def write(student: float = 0.9, folder: Path | None = None, **changes: Any) -> Path:
+        columns, gate = answers(student), {"minRetention": 0.9}
+        buffer = io.BytesIO()
+        pq.write_table(pa.table(columns), buffer)
+        items = (folder or tmp_path) / "items.parquet"
+        items.write_bytes(buffer.getvalue())
+        verdict = decide(items_of("accuracy", columns), Gate.model_validate(gate))
+        report = {
+            "schemaVersion": "distillery.dev/report/v1",
+            "items": {"uri": items.as_uri(), "digest": digest_bytes(buffer.getvalue())},
+            "gate": gate,
+            "verdict": verdict.model_dump(mode="json", exclude_none=True),
+        }
+        path = tmp_path / "report.json"
+        path.write_text(json.dumps(report | changes))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(("student", "code"), [(0.93, 0), (0.7, 1), (0.83, 2)], ids=["Pass", "Fail", "Inconclusive"])
+def test_a_verdict_is_taken_again_byte_for_byte(
+    student: float, code: int, evaluated: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = evaluated(student)
+    assert main(["gate", str(path)]) == code
+    shown = capsys.readouterr()
+    assert json.loads(shown.out) == json.loads(path.read_text())["verdict"]
+    assert main(["gate", path.as_uri()]) == code
+    assert capsys.readouterr().out == shown.out
+    assert "retention: " in shown.err
+    assert "n = 600 in 120 clusters" in shown.err
+
+
+def test_items_elsewhere_are_read_from_where_the_report_says(tmp_path: Path, evaluated: Write) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    path = evaluated(0.93, tmp_path / "elsewhere")
+    assert main(["gate", str(path)]) == 0
+    (tmp_path / "elsewhere" / "items.parquet").rename(tmp_path / "items.parquet")
+    assert main(["gate", str(path)]) == 0
+
+
+def edited(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    report = json.loads(path.read_text())
+    change(report)
+    path.write_text(json.dumps(report))
+
+
+def test_a_report_that_was_edited_gives_no_verdict(evaluated: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    path = evaluated(0.7)
+    edited(path, lambda report: report["verdict"].update(verdict="Pass"))
+    assert main(["gate", str(path)]) == 3
+    assert "give the verdict above, which is another in verdict" in capsys.readouterr().err
+    path = evaluated(0.7)
+    edited(path, lambda report: report["gate"].update(minRetention=0.1))
+    assert main(["gate", str(path)]) == 3
+    assert "another in criteria, verdict" in capsys.readouterr().err
+
+
+def test_items_that_were_changed_give_no_verdict(
+    tmp_path: Path, evaluated: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = evaluated(0.7)
+    pq.write_table(pa.table(answers(0.99)), tmp_path / "items.parquet")
+    assert main(["gate", str(path)]) == 3
+    assert "items.parquet: its digest is sha256:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"schemaVersion": "v2"}, "schemaVersion: Input should be"),
+        ({"gate": {"minRetention": 95}}, "no verdict can be taken"),
+        ({"gate": {"minRetention": 0.9, "maxPerplexity": 9.0}}, "maxPerplexity: the items have accuracy"),
+        ({"gate": {"minRetention": 0.9, "minF2": 0.5}}, "minF2"),
+        ({"verdict": {"measurements": [{"metric": "bleu"}]}}, "metric: 'bleu' is none of accuracy"),
+        ({"verdict": {"measurements": []}}, "verdict.measurements"),
+    ],
+)
+def test_a_report_that_cannot_be_decided_says_why(
+    change: dict[str, Any], words: str, evaluated: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["gate", str(evaluated(0.9, **change))]) == 3
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "no json"])
+def test_a_file_that_is_no_report_is_named(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "report.json").write_text(text)
+    assert main(["gate", str(tmp_path / "report.json")]) == 3
+    assert "report.json: is no report of an evaluation" in capsys.readouterr().err
+
+
+def test_a_report_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gate", str(tmp_path / "none.json")]) == 3
+    assert "none.json" in capsys.readouterr().err
