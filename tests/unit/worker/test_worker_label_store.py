@@ -65,6 +65,25 @@ def test_a_row_labelled_twice_has_the_same_labels_for_every_reader(store: LabelS
     np.testing.assert_array_equal(store.lookup(["a"])["a"]["logits"], first[1][0]["logits"])
 
 
+def test_a_few_rows_come_in_order_from_the_segments_that_readers_take_them_from(store: LabelStore) -> None:
+    store.append(["a", "b"], logits(1, 2), 0, "job")
+    store.append(["b", "c"], logits(3, 4), 0, "other")
+    places, everyone = store.places(), store.lookup(["a", "b", "c"])
+    assert places.keys() == {"a", "b", "c"}
+    for key, row in zip("cba", store.few(["c", "b", "a"], places), strict=True):
+        np.testing.assert_array_equal(row["logits"], everyone[key]["logits"])
+
+
+def test_of_a_few_rows_no_other_segment_is_read(store: LabelStore, tmp_path: Path) -> None:
+    store.append(["a"], logits(1), 0, "job")
+    places = store.places()
+    store.append(["b"], logits(2), 0, "job")
+    for segment in tmp_path.rglob("segments/*.parquet"):
+        if segment.stem not in places["a"]:
+            segment.unlink()
+    assert store.few(["a"], places)[0]["logits"].tolist() == [[1, -1]]
+
+
 def test_a_segment_without_its_record_does_not_exist(store: LabelStore, tmp_path: Path) -> None:
     store.append(["a"], logits(1), 0, "job")
     next(tmp_path.rglob("segments/*.json")).unlink()

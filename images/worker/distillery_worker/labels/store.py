@@ -6,7 +6,7 @@ labels/<key>/segments/<id>.json           written last: a segment without it doe
 """
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,9 +93,12 @@ class LabelStore:
 
     def tables(self) -> Iterator[pa.Table]:
         """The columns of every complete segment, by id. Raises DigestMismatch for damaged bytes."""
-        for path in self.prefix.list(SEGMENTS):
-            if path.endswith(".json"):
-                yield read_segment(self._read(path.removesuffix(".json")))
+        for name in self._names():
+            yield read_segment(self._read(name))
+
+    def _names(self) -> list[str]:
+        """Paths of complete segments without their extensions, by id."""
+        return [path.removesuffix(".json") for path in self.prefix.list(SEGMENTS) if path.endswith(".json")]
 
     def _read(self, name: str) -> bytes:
         data = self.prefix.read(f"{name}.parquet")
@@ -117,7 +120,24 @@ class LabelStore:
 
     def keys(self) -> set[str]:
         """Keys of all rows that have soft labels."""
-        return {key for table in self.tables() for key in table[KEY].to_pylist()}
+        return set(self.places())
+
+    def places(self) -> dict[str, str]:
+        """By row key: the name of the segment that every reader takes the row from, the first by id."""
+        found = dict[str, str]()
+        for name in self._names():
+            for key in read_segment(self._read(name))[KEY].to_pylist():
+                found.setdefault(key, name)
+        return found
+
+    def few(self, wanted: Sequence[str], places: Mapping[str, str]) -> list[RowLabels]:
+        """Labels of a few rows, in order, from where `places` says they are: no other segment is read, or row kept."""
+        found = dict[str, RowLabels]()
+        for name in sorted({places[key] for key in wanted}):
+            table, here = read_segment(self._read(name)), {key for key in wanted if places[key] == name}
+            table = table.take([row for row, key in enumerate(table[KEY].to_pylist()) if key in here])
+            found |= zip(table[KEY].to_pylist(), rows_in(self.labels.codec, table), strict=True)
+        return [found[key] for key in wanted]
 
     def lookup(self, wanted: list[str]) -> dict[str, RowLabels]:
         """Labels by row key; rows that have none are missing.
