@@ -85,10 +85,11 @@ def made_by(stage: StageStatus, status: DistillationJobStatus) -> str:
         return ""
     rows = dict(made.rows or {})
     missing = rows.pop("missing", 0)
+    rechecked = f", {made.rechecked_rows} of them checked" if made.rechecked_rows else ""
     counted = ", ".join(f"{name} {count}" for name, count in rows.items())
     words = {
         "preflight": f"{counted} rows; {missing} without soft labels",
-        "label": f"{made.labelled_rows} rows labelled, {made.reused_rows} reused",
+        "label": f"{made.labelled_rows} rows labelled, {made.reused_rows} reused{rechecked}",
         "compress": made.artifact_uri or "",
     }
     return words.get(stage.name, "")

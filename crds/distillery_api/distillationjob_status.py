@@ -109,6 +109,7 @@ class Artifacts(Model):
     label_bytes: int | None = None  # estimated, of rows that had no soft labels
     labelled_rows: int | None = None
     reused_rows: int | None = None
+    rechecked_rows: int | None = None
     unusable_rows: int | None = None
     tokens: int | None = None
     student: Annotated[str, Field(max_length=1024)] | None = None

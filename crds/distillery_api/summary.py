@@ -29,6 +29,7 @@ class PreflightResult(Model):
     rows: Annotated[dict[str, int], Field(max_length=8)]  # train, unlabelled, test: what the filters left
     dropped_rows: Annotated[dict[str, int], Field(max_length=16)] = {}  # by filter
     missing_rows: Annotated[int, Field(ge=0)]  # distinct rows of train and unlabelled without soft labels
+    rechecked_rows: int | None = None  # stored ones that were labelled again, where none is missing
     label_bytes: Annotated[int, Field(ge=0)]  # that their soft labels will take in storage, by those of the first rows
 
 
@@ -38,6 +39,7 @@ class LabelResult(Model):
     shard: int
     labelled_rows: int
     reused_rows: int
+    rechecked_rows: int | None = None  # of the reused, by each teacher with weights
     unusable_rows: int | None = None  # of the labelled: an endpoint's answer that is no label
     tokens: int | None = None  # that endpoints counted
 

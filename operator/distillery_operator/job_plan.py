@@ -116,6 +116,8 @@ def skip_label(state: Pass) -> None:
     reused = rows.get("train", 0) + rows.get("unlabelled", 0)
     state.made = state.made.model_copy(update={"labelled_rows": 0, "reused_rows": reused})
     message = "every row already has soft labels of this teacher"
+    if state.made.rechecked_rows:
+        message += f"; {state.made.rechecked_rows} were labelled again and agree"
     state.stages["label"] = StageStatus(name="label", state="Skipped", finished_at=state.now, message=message)
     state.draft.notes.append(Note("Normal", "LabelSkipped", message))
 

@@ -22,12 +22,14 @@ def keep(state: Pass, stage: str, summaries: list[Summary], attempt: Attempt) ->
             "labels_key": found.labels_key, "labels_keys": found.labels_keys, "student_key": found.student_key,
             "rows": {**found.rows, "missing": found.missing_rows}, "label_bytes": found.label_bytes,
             "selection_key": found.selection_key, "dropped_rows": found.dropped_rows or None,
+            "rechecked_rows": found.rechecked_rows,
         }  # fmt: skip
     elif first.label:
         shards = [summary.label for summary in summaries if summary.label]
         update = {
             "labelled_rows": sum(shard.labelled_rows for shard in shards),
             "reused_rows": sum(shard.reused_rows for shard in shards),
+            "rechecked_rows": sum(shard.rechecked_rows or 0 for shard in shards) or None,
             "unusable_rows": sum(shard.unusable_rows or 0 for shard in shards) or None,
             "tokens": sum(shard.tokens or 0 for shard in shards) or None,
         }

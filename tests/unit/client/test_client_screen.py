@@ -69,6 +69,13 @@ def test_a_stage_that_is_done_tells_what_it_made(stage: str, words: str) -> None
     assert out.getvalue() == words
 
 
+def test_stored_rows_that_were_checked_are_told() -> None:
+    out, status = io.StringIO(), training(200, "Done", name="label")
+    assert status.artifacts is not None
+    Screen(out).show(status.model_copy(update={"artifacts": status.artifacts.model_copy(update={"rechecked_rows": 8})}))
+    assert out.getvalue() == "label      done: 3 rows labelled, 37 reused, 8 of them checked\n"
+
+
 def test_what_is_not_counted_yet_is_starting() -> None:
     assert bar(None) == "starting"
     assert bar(Progress(done=0, total=0, unit="steps")) == "starting"

@@ -117,14 +117,23 @@ def test_no_label_job_starts_when_every_row_has_soft_labels():
     assert world.condition("Labelled")[:2] == ("True", "Reused")
 
 
+def test_a_skipped_label_stage_tells_how_many_rows_preflight_checked():
+    world = JobWorld()
+    world.settle()
+    world.succeed(preflight=preflight(missing=0).model_copy(update={"rechecked_rows": 8}))
+    assert world.status["artifacts"]["recheckedRows"] == 8
+    assert world.status["stages"][1]["message"].endswith("this teacher; 8 were labelled again and agree")
+
+
 def test_labelling_is_an_indexed_job_and_needs_a_result_from_every_shard():
     world = JobWorld(softLabels={"shards": 3, "parallelism": 2})
     to_stage(world, "label")
     spec = world.current()["spec"]
     assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 3, 2)
-    world.succeed(label=LabelResult(shard=0, labelled_rows=40, reused_rows=1))
+    world.succeed(label=LabelResult(shard=0, labelled_rows=40, reused_rows=1, rechecked_rows=1))
     assert world.status["artifacts"]["labelledRows"] == 120
     assert world.status["artifacts"]["reusedRows"] == 3
+    assert world.status["artifacts"]["recheckedRows"] == 3
 
 
 def test_the_status_counts_what_the_filters_dropped_until_train_adds_its_own():

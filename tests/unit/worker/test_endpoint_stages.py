@@ -48,10 +48,12 @@ def test_an_endpoint_labels_and_is_judged_and_every_row_is_paid_for_once(
         verdict = job.finish()
         asked = len(server.asked)
         again = Job(small, storage, context, teachers)
-        assert again.found.missing_rows == 0
+        asked_again = len(server.asked)
     assert (first.labelled_rows, first.tokens, first.unusable_rows) == (40, 400, None)
     assert preflight_asked == 4
     assert asked == preflight_asked + 40 + 40
+    assert (again.found.missing_rows, again.found.rechecked_rows) == (0, None)
+    assert asked_again == asked + preflight_asked
     teacher = next(model for model in verdict.measured if model.name == "teacher")
     assert (teacher.value, teacher.parameters) == (1.0, None)
 

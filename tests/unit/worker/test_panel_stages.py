@@ -152,6 +152,7 @@ def test_an_onnx_file_answers_as_the_weights_that_it_was_made_of(
     weights.label()
     assert job.found.labels_key != weights.found.labels_key
     np.testing.assert_allclose(job.soft_labels(texts), weights.soft_labels(texts), atol=1e-4)
+    assert Job(source, storage, context, [folder(onnx_folder)], student=student).found.rechecked_rows == 8
 
 
 def test_a_student_cannot_start_from_the_embeddings_of_an_onnx_file(

@@ -76,6 +76,7 @@ def test_every_view_is_labelled_once_under_the_image_and_its_number(pipeline: Pi
     assert pipeline.keys.rows == {"train": 30, "unlabelled": 60, "test": 150}
     assert pipeline.keys.missing_rows == 180
     assert pipeline.label().labelled_rows == 180
+    assert Pipeline(pipeline.source, pipeline.storage, pipeline.context).keys.rechecked_rows == 8
     store = pipeline.store()
     first = image_key(micro_images.images(1)[0][0])
     assert {f"{first}/0", f"{first}/1"} < store.keys()

@@ -12,6 +12,7 @@ from ..labels.writer import SegmentWriter
 from ..tasks.registry import task_of
 from ..teachers.panel import Member, fetch_panel
 from .dataset import rows_to_learn
+from .rechecking import recheck
 
 
 def label(run: LabelRun, context: Context) -> LabelResult:
@@ -28,6 +29,7 @@ def label(run: LabelRun, context: Context) -> LabelResult:
     works = [Work(run, context, member, rows) for member, rows in questions.values()]
     context.progress.start(sum(len(work.rows) for work in works), "rows")
     context.progress.resume(sum(len(work.rows) - len(work.missing) for work in works))
+    rechecked = sum(work.recheck() for work in works)
     for work in works:
         work.label()
     keys, labelled = ({key for work in works for key in getattr(work, part)} for part in ("rows", "missing"))
@@ -35,6 +37,7 @@ def label(run: LabelRun, context: Context) -> LabelResult:
         shard=context.shard,
         labelled_rows=len(labelled),
         reused_rows=len(keys - labelled),
+        rechecked_rows=rechecked or None,
         unusable_rows=sum(work.writer.unusable for work in works) or None,
         tokens=sum(work.writer.tokens for work in works) or None,
     )
@@ -44,18 +47,22 @@ class Work:
     """What one teacher has to answer in this shard."""
 
     def __init__(self, run: LabelRun, context: Context, member: Member, rows: dict[str, Any]) -> None:
-        self.context, self.teacher, shards = context, member.teacher, run.soft_labels.shards
+        self.run, self.context, self.member, shards = run, context, member, run.soft_labels.shards
         self.rows = {key: row for key, row in rows.items() if shard_of(key, shards) == context.shard}
         store = member.store(open_prefix(run.storage))
-        stored = store.keys()
-        self.missing = {key: row for key, row in self.rows.items() if key not in stored}
+        self.places = store.places()
+        self.missing = {key: row for key, row in self.rows.items() if key not in self.places}
         self.writer = SegmentWriter(store, run.job.uid, context.shard, shards)
+
+    def recheck(self) -> int:
+        """Label a few of the stored rows again; gives how many. Raises InputRefused (LabelsNotReproduced)."""
+        return recheck(self.run, self.member, self.rows, self.places, self.context)
 
     def label(self) -> None:
         """Answer the rows that have no answer yet."""
         if self.missing:
             self.writer.store.describe()
-            self.teacher.label(self.missing, self.writer, self.context)
+            self.member.teacher.label(self.missing, self.writer, self.context)
 
 
 def shard_of(key: str, shards: int) -> int:

@@ -25,6 +25,7 @@ from ..teachers.endpoint_teacher import EndpointTeacher
 from ..teachers.panel import Member, fetch_panel
 from ..training.signals import signals_of
 from .dataset import curate, load_files, selection_key
+from .rechecking import recheck_all
 
 FIRST_ROWS = 32  # that the teacher is tried on
 
@@ -53,6 +54,8 @@ def preflight(run: PreflightRun, context: Context) -> PreflightResult:
     storage = open_prefix(run.storage)
     missing = {key: unanswered(member.store(storage), member, rows) for key, (member, rows) in asked.items()}
     per_row = {key: bytes_per_row(asked[key][0].labels.codec, first, labels) for key, labels in answered.items()}
+    # Where rows are missing, the label stage does it.
+    rechecked = 0 if any(missing.values()) else recheck_all(run, asked, context)
     return PreflightResult(
         teacher_digest=panel.digest,
         teacher_digests=panel.folder_digests(),
@@ -67,6 +70,7 @@ def preflight(run: PreflightRun, context: Context) -> PreflightResult:
         rows={field: len(rows) for field, rows in files.items()},
         dropped_rows=curated.dropped,
         missing_rows=len(set().union(*missing.values())),
+        rechecked_rows=rechecked or None,
     )
 
 

@@ -39,6 +39,7 @@ class BatchTeacher(Teacher):
     """A teacher that runs in this process, over batches of rows."""
 
     segment_rows = 2048  # at most: work that a kill can cost
+    rechecked_rows = 64  # at most, of the stored ones
     tried_rows: int | None = None  # of the first ones, on which preflight tries it; all without a number
 
     @abstractmethod

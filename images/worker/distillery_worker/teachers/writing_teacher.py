@@ -18,7 +18,7 @@ from .writing import batches, write
 class WritingTeacher(LanguageModelTeacher):
     """Writes after each prompt what it finds likely, up to its end token or the limit."""
 
-    segment_rows, tried_rows = 256, 4  # an answer costs as much as many labels
+    segment_rows, rechecked_rows, tried_rows = 256, 16, 4  # an answer costs as much as many labels
 
     @property
     def ends(self) -> list[int]:
