@@ -78,6 +78,20 @@ class Answers(Model):
         Annotated[Share, Field(description="Largest similarity of an answer to its prompt, by runs of 5 characters.")]
         | None
     ) = None
+    min_likelihood: (
+        Annotated[
+            float,
+            Field(
+                ge=-100,
+                le=0,
+                description="Least mean log-likelihood of an answer's tokens under the teacher that wrote it, in nats.",
+                json_schema_extra=rules(
+                    ("self <= 0.0", "write a log-likelihood in nats, which is never above 0: -1.5, say")
+                ),
+            ),
+        ]
+        | None
+    ) = None
     near: (
         Annotated[NearDuplicates, Field(description="Of answers that are nearly equal, the first is learned.")] | None
     ) = None
@@ -128,8 +142,9 @@ class Filters(Model):
             Field(
                 json_schema_extra=rules(
                     (
-                        "has(self.maxRepetition) || has(self.maxEcho) || has(self.near) || has(self.maxPerSlice)",
-                        "set maxRepetition, maxEcho, near or maxPerSlice, or leave answers out",
+                        "has(self.maxRepetition) || has(self.maxEcho) || has(self.minLikelihood) || has(self.near)"
+                        " || has(self.maxPerSlice)",
+                        "set maxRepetition, maxEcho, minLikelihood, near or maxPerSlice, or leave answers out",
                     )
                 )
             ),

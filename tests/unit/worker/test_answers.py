@@ -6,8 +6,8 @@ from distillery_worker.data.answers import Answer, answer_filters, echo, repetit
 from distillery_worker.data.sifting import sift
 
 PROMPT = "Why does the sea look blue on a clear day?"
-GOOD = Answer(PROMPT, "Water takes up red light more than blue light, so what comes back is mostly blue.", True)
-ALL = Answers(max_repetition=0.3, max_echo=0.5)
+GOOD = Answer(PROMPT, "Water takes up red light more than blue light, so what comes back is mostly blue.", True, -0.7)
+ALL = Answers(max_repetition=0.3, max_echo=0.5, min_likelihood=-1.5)
 
 
 @pytest.mark.parametrize(
@@ -17,12 +17,18 @@ ALL = Answers(max_repetition=0.3, max_echo=0.5)
         pytest.param("empty", GOOD._replace(text=" \n"), id="ended at once"),
         pytest.param("echoes", GOOD._replace(text=f"{PROMPT}\n"), id="the prompt again"),
         pytest.param("repetition", GOOD._replace(text="so it is and " * 20), id="the same words over and over"),
+        pytest.param("unlikely", GOOD._replace(log_likelihood=-1.6), id="words that the teacher finds unlikely"),
     ],
 )
 def test_an_answer_that_falls_short_is_dropped_and_counted(fault: str, answer: Answer) -> None:
     kept, dropped = sift([answer, GOOD], answer_filters(ALL))
     assert kept == [GOOD]
     assert {name: count for name, count in dropped.items() if count} == {fault: 1}
+
+
+def test_an_answer_as_likely_as_is_asked_for_stays() -> None:
+    kept, _ = sift([GOOD], answer_filters(Answers(min_likelihood=-0.7)))
+    assert kept == [GOOD]
 
 
 def test_of_answers_that_are_alike_the_first_stays() -> None:

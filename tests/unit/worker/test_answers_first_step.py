@@ -25,7 +25,7 @@ def lesson(prompt: list[int], answer: list[int] | None, gold: list[int] | None =
     taught, response = (
         Block(np.array([*prompt, *words], dtype=np.int32), len(prompt)) if words else None for words in (answer, gold)
     )
-    return Lesson(Answer(str(prompt), str(answer), answer is not None), taught, response)
+    return Lesson(Answer(str(prompt), str(answer), answer is not None, -1.0), taught, response)
 
 
 LESSONS = Lessons(
@@ -87,7 +87,7 @@ def test_answers_without_a_word_of_the_gold_response_are_learned() -> None:
 def test_a_teacher_that_answers_every_prompt_alike_teaches_nothing(
     writing_source: Path, storage: Path, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(WritingTeacher, "stored", lambda self, ids, finished: text_labels("the cat sleeps", True))
+    monkeypatch.setattr(WritingTeacher, "stored", lambda self, written: text_labels("the cat sleeps", True, -1.0))
     pipeline = Pipeline(writing_source, storage, context, **micro.from_text(writing_source))
     pipeline.label()
     with pytest.raises(InputRefused, match="exchanging them among rows changes the first gradient") as caught:

@@ -164,12 +164,16 @@ def test_fifty_draws_take_at_most_40_bytes_a_token_at_49k_ids() -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.text(st.characters(codec="utf-8")), st.booleans()), max_size=5))
-def test_texts_come_back_as_they_were(written: list[tuple[str, bool]]) -> None:
+@given(
+    st.lists(
+        st.tuples(st.text(st.characters(codec="utf-8")), st.booleans(), st.floats(max_value=0, width=32)), max_size=5
+    )
+)
+def test_texts_come_back_as_they_were(written: list[tuple[str, bool, float]]) -> None:
     keys = [str(number) for number in range(len(written))]
     found_keys, found = decode_segment(TEXT, encode_segment(TEXT, keys, [text_labels(*each) for each in written]))
     assert found_keys == keys
-    assert [(row["answer"].item(), row["finished"].item()) for row in found] == written
+    assert [tuple(row[column.name].item() for column in TEXT.columns) for row in found] == written
 
 
 def test_texts_have_no_positions_to_measure() -> None:
@@ -209,5 +213,6 @@ def test_any_parquet_reader_finds_rows_and_columns() -> None:
 
 
 def test_any_parquet_reader_reads_texts() -> None:
-    table = pq.read_table(io.BytesIO(encode_segment(TEXT, ["a"], [text_labels("Über den Wolken.", True)])))
-    assert table.to_pylist() == [{"row_key": "a", "answer": "Über den Wolken.", "finished": [True]}]
+    table = pq.read_table(io.BytesIO(encode_segment(TEXT, ["a"], [text_labels("Über den Wolken.", True, -0.5)])))
+    row = {"row_key": "a", "answer": "Über den Wolken.", "finished": [True], "log_likelihood": [-0.5]}
+    assert table.to_pylist() == [row]

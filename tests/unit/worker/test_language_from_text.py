@@ -129,6 +129,20 @@ def test_a_slice_gives_so_many_answers_to_learn_from(
     assert dropped["balance"] == 24 - dropped["unfinished"] - 4
 
 
+def test_answers_that_their_teacher_finds_unlikely_are_not_learned(
+    writing_source: Path, storage: Path, context: Context
+) -> None:
+    drawn = {"softLabels": {"kind": "text", "maxNewTokens": 12, "temperature": 2.0}}
+    fields = micro.from_text(writing_source, filters={"answers": {"minLikelihood": -1.0}}) | drawn
+    pipeline = Pipeline(writing_source, storage, context, **fields)
+    pipeline.label()
+    rows = [row for path in storage.rglob("segments/*.parquet") for row in pq.read_table(path).to_pylist()]
+    unlikely = sum(row["log_likelihood"][0] < -1 and row["finished"][0] for row in rows)
+    dropped = pipeline.train().dropped_rows["unlikely"]
+    assert unlikely - 2 <= dropped <= unlikely  # two rows only validate
+    assert 0 < dropped < len(rows)
+
+
 def test_a_prompt_in_both_files_is_refused_whatever_its_response(
     writing_source: Path, storage: Path, context: Context, tmp_path: Path
 ) -> None:
@@ -176,10 +190,10 @@ def block(*ids: int, first: int = 1) -> Block:
     return Block(np.array(ids, dtype=np.int32), first)
 
 
-GOLD = Lesson(Answer("one", "cut", False), block(4, 5, 6, first=2), block(4, 7, 8, 9, first=1))
-BOTH = Lesson(Answer("two", "an answer", True), block(4, 6, first=1), block(5, 8, 9, first=1))
-NEW = Lesson(Answer("three", "another", True), block(7, 5, 6, 8, first=1), None)
-CUT = Lesson(Answer("four", "also cut", False), block(7, 5), None)
+GOLD = Lesson(Answer("one", "cut", False, -1.0), block(4, 5, 6, first=2), block(4, 7, 8, 9, first=1))
+BOTH = Lesson(Answer("two", "an answer", True, -1.0), block(4, 6, first=1), block(5, 8, 9, first=1))
+NEW = Lesson(Answer("three", "another", True, -1.0), block(7, 5, 6, 8, first=1), None)
+CUT = Lesson(Answer("four", "also cut", False, -1.0), block(7, 5), None)
 LESSONS = Lessons([GOLD, BOTH, NEW, CUT])
 
 

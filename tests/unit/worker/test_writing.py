@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import micro_language as micro
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -16,7 +17,7 @@ from distillery_worker.data.prompts import PromptViews, load_prompts
 from distillery_worker.errors import InputRefused
 from distillery_worker.tasks.next_token import NextToken
 from distillery_worker.teachers.language_model import fetch_language_model, text_codec
-from distillery_worker.teachers.writing import BATCH_ROWS, BATCH_TOKENS, batches
+from distillery_worker.teachers.writing import BATCH_ROWS, BATCH_TOKENS, batches, written
 from distillery_worker.teachers.writing_teacher import WritingTeacher
 from test_language_blocks import TEMPLATE
 
@@ -91,6 +92,29 @@ def test_what_generation_config_says_beside_the_end_does_not_count(
     other = teacher_at(tmp_path / "copy", tmp_path / "other")
     assert answers(other, PROMPTS, KEYS) == answers(teacher, PROMPTS, KEYS)
     assert other.model.generation_config.repetition_penalty == 9.0
+
+
+@pytest.mark.parametrize("settings", [{}, {"temperature": 2.0}], ids=["the likeliest words", "drawn words"])
+@pytest.mark.parametrize("most", [12, 2], ids=["ended", "cut"])
+def test_likelihoods_are_those_of_a_plain_forward_pass_whatever_stands_beside(
+    teacher: WritingTeacher, settings: dict[str, float], most: int
+) -> None:
+    codec = text_codec(SoftLabels.model_validate({"kind": "text", "maxNewTokens": most} | settings))
+    rows = teacher.labels(codec, KEYS, [(prompt,) for prompt in PROMPTS], lambda _: None)
+    assert any(row["finished"].item() for row in rows) == (most == 12)
+    for prompt, row in zip(PROMPTS, rows, strict=True):
+        asked = teacher.encoder.asked(prompt)
+        words = teacher.encoder.tokenizer.encode(row["answer"].item(), add_special_tokens=False)
+        written = [*words, teacher.encoder.end] if row["finished"].item() else words
+        with torch.inference_mode():
+            logits = teacher.model(input_ids=torch.tensor([[*asked, *written]])).logits[0, len(asked) - 1 : -1]
+        expected = -torch.nn.functional.cross_entropy(logits, torch.tensor(written))
+        assert row["log_likelihood"].dtype == np.float32
+        assert row["log_likelihood"].item() == pytest.approx(expected.item(), abs=1e-5)
+
+
+def test_the_likelihood_of_an_answer_of_nothing_but_its_end_is_that_of_the_end() -> None:
+    assert written([3, 0, 0], np.array([-0.25, -9.0, -9.0]), [3]) == ([], True, -0.25)
 
 
 def test_a_teacher_that_nothing_ends_is_refused(writing_source: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ class Answer(NamedTuple):
     prompt: str
     text: str
     finished: bool  # the teacher ended it, and not the limit of tokens
+    log_likelihood: float  # of a token, its end included: the mean under the teacher at temperature 1, in nats
     slice: str = ""
 
 
@@ -30,6 +31,8 @@ def answer_filters(wanted: Answers) -> Iterator[Step[Answer]]:
         yield "echoes", lambda answers: [echo(answer) <= most for answer in answers]
     if (limit := wanted.max_repetition) is not None:
         yield "repetition", lambda answers: [repetition(answer.text) <= limit for answer in answers]
+    if (least := wanted.min_likelihood) is not None:
+        yield "unlikely", lambda answers: [answer.log_likelihood >= least for answer in answers]
     if (near := wanted.near) is not None:
         yield "alike", lambda answers: first_of_like([answer.text for answer in answers], near.threshold)
     if (share := wanted.max_per_slice) is not None:

@@ -104,8 +104,12 @@ class TextCodec(Model):
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """answer: its text; finished: whether the teacher ended it."""
-        return (Column("answer", "string", 1, holds="text"), Column("finished", "bool", 1))
+        """answer: its text; finished: whether the teacher ended it; log_likelihood: a token's mean at temperature 1."""
+        return (
+            Column("answer", "string", 1, holds="text"),
+            Column("finished", "bool", 1),
+            Column("log_likelihood", "float32", 1),
+        )
 
 
 DistributionCodec = SampledCodec | TopKCodec | LogitsCodec | HiddenCodec

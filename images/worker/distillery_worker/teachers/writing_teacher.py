@@ -11,7 +11,7 @@ from ..labels.codecs import Codec, TextCodec
 from ..labels.segments import RowLabels
 from .language_checks import stops_of
 from .language_model import LanguageModelTeacher
-from .writing import batches, write
+from .writing import Written, batches, write
 
 
 @dataclass
@@ -43,7 +43,7 @@ class WritingTeacher(LanguageModelTeacher):
         for chosen in batches(prompts, codec.max_new_tokens):
             part, names = [prompts[index] for index in chosen], [keys[index] for index in chosen]
             written = write(self.model, self.ends, codec, names, part)
-            found |= zip(chosen, (self.stored(ids, finished) for ids, finished in written), strict=True)
+            found |= zip(chosen, map(self.stored, written), strict=True)
             done(len(chosen))
         return [found[index] for index in range(len(inputs))]
 
@@ -51,11 +51,15 @@ class WritingTeacher(LanguageModelTeacher):
         """An answer is one."""
         return 1
 
-    def stored(self, ids: list[int], finished: bool) -> RowLabels:
+    def stored(self, written: Written) -> RowLabels:
         """An answer as it is stored."""
-        return text_labels(self.encoder.words(ids), finished)
+        return text_labels(self.encoder.words(written.ids), written.finished, written.log_likelihood)
 
 
-def text_labels(answer: str, finished: bool) -> dict[str, np.ndarray[Any, Any]]:
-    """A row's labels of the text codec."""
-    return {"answer": np.array([[answer]], dtype=object), "finished": np.array([[finished]])}
+def text_labels(answer: str, finished: bool, log_likelihood: float) -> dict[str, np.ndarray[Any, Any]]:
+    """A row's labels of the text codec. log_likelihood: of a token, the mean, in nats"""
+    return {
+        "answer": np.array([[answer]], dtype=object),
+        "finished": np.array([[finished]]),
+        "log_likelihood": np.array([[log_likelihood]], dtype=np.float32),
+    }

@@ -84,7 +84,8 @@ def collect_lessons(
 def lesson(tokenizer: LanguageTokenizer, row: Sequence[str], value: str, labels: RowLabels) -> Lesson:
     """A row of a slice, with its stored answer."""
     prompt, *response = row
-    answer = Answer(prompt, labels["answer"].item(), labels["finished"].item(), value)
+    text, finished, likelihood = (labels[name].item() for name in ("answer", "finished", "log_likelihood"))
+    answer = Answer(prompt, text, finished, likelihood, value)
     gold = tokenizer.pair(prompt, response[0]) if response else None
     return Lesson(answer, tokenizer.pair(prompt, answer.text), gold)
 
