@@ -4,32 +4,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from .chat_server import ChatServer
 from .schema import Model, Name, rules
-from .sources import ModelSource, SecretRef
+from .sources import ModelSource
 
-API_KEY = "apiKey"  # the Secret's key that holds an endpoint's API key
 TEACHERS = 8
 
 
-class Endpoint(Model):
-    """An OpenAI-compatible server (vLLM, llama.cpp, a hosted model) that answers chat completions with a label."""
+class Endpoint(ChatServer):
+    """A chat server that answers with a label."""
 
-    url: Annotated[
-        str,
-        Field(
-            max_length=1024,
-            json_schema_extra=rules(
-                (
-                    r"self.matches('^https?://[^/?#@\\s]+(/[^?#\\s]*)?$')",
-                    "write the base url of the API, such as https://host/v1, without user, query or fragment",
-                )
-            ),
-        ),
-    ]
-    model: Annotated[str, Field(min_length=1, max_length=256, description="The model's name at the server.")]
-    secret_ref: Annotated[SecretRef, Field(description=f"A Secret whose key {API_KEY} holds the API key.")] | None = (
-        None
-    )
     labels: Annotated[
         list[
             Annotated[
@@ -63,12 +47,6 @@ class Endpoint(Model):
     instruction: Annotated[
         str, Field(min_length=1, max_length=8192, description="What it is told to do; the labels are told after it.")
     ] = "Classify the text that the user gives."
-    concurrency: Annotated[int, Field(ge=1, le=1000, description="Questions under way at once, in each shard.")] = 8
-    timeout_seconds: Annotated[int, Field(ge=1, le=3600, description="For one answer.")] = 60
-    token_budget: (
-        Annotated[int, Field(ge=1, le=10**12, description="Tokens of prompts and answers that this job may spend.")]
-        | None
-    ) = None
     min_usable_share: Annotated[
         float,
         Field(

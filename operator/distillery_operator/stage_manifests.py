@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from distillery_api.chat_server import API_KEY
 from distillery_api.digests import canonical
 from distillery_api.distillationjob import DistillationJobSpec
 from distillery_api.distillationjob_status import Artifacts, Resolved
@@ -21,7 +22,7 @@ from distillery_api.run import (
 )
 from distillery_api.sources import ModelSource, at_revision
 from distillery_api.student import Student
-from distillery_api.teachers import API_KEY, Teacher
+from distillery_api.teachers import Teacher
 
 from .names import ATTEMPT, JOB, QUEUE, QUEUE_PRIORITY, STAGE, owner_labels, stage_job
 from .pod_groups import first_node, indexed, train_service_name

@@ -25,7 +25,7 @@ class Asked:
         self.interview: Interview[str, str] = Interview(
             {text: text for text in texts}, ask_text, self.write, self.seen, Terms(**terms), self.stop
         )
-        self.endpoint = ChatEndpoint("big", server.url, "m", "secret-key", timeout)
+        self.endpoint = ChatEndpoint("teachers: 'big'", server.url, "m", "secret-key", timeout)
 
     def write(self, keys: list[str], results: list[str], tokens: int) -> None:
         self.written |= dict(zip(keys, results, strict=True))

@@ -32,7 +32,7 @@ def ask(server: ChatServer, questions: LabelQuestions, texts: list[str]) -> dict
         Terms(),
         threading.Event(),
     )
-    interview.run(ChatEndpoint("big", server.url, "m", None, timeout=5))
+    interview.run(ChatEndpoint("teachers: 'big'", server.url, "m", None, timeout=5))
     return written
 
 

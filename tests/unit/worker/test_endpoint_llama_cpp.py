@@ -40,7 +40,7 @@ def interview(url: str, questions: LabelQuestions, texts: list[str], key: str = 
         Terms(concurrency=2),
         threading.Event(),
     )
-    asking.run(ChatEndpoint("tiny", url, "tiny", key, timeout=20))
+    asking.run(ChatEndpoint("teachers: 'tiny'", url, "tiny", key, timeout=20))
     return written
 
 
@@ -67,7 +67,7 @@ def test_a_text_answer_and_its_cost_come_back_as_the_server_counts_them(url: str
         return answers[-1].text
 
     Interview({"row": "the owl"}, generate, lambda *_: None, lambda results: None, Terms(), threading.Event()).run(
-        ChatEndpoint("tiny", url, "tiny", tiny_llm.KEY, timeout=20)
+        ChatEndpoint("teachers: 'tiny'", url, "tiny", tiny_llm.KEY, timeout=20)
     )
     prompt = llm.tokenizer.encode(tiny_llm.rendered([Message("user", "the owl")])).ids
     assert answers[0].tokens is not None

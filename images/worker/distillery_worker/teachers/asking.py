@@ -109,7 +109,7 @@ class Asker:
 
     def _given_up(self, fault: Fault) -> EndpointUnavailable:
         return EndpointUnavailable(
-            f"teachers: '{self.endpoint.name}' at {self.endpoint.url} does not answer: {fault};"
+            f"{self.endpoint.who} at {self.endpoint.url} does not answer: {fault};"
             " what it answered is kept, and another try asks for the rest"
         )
 
@@ -117,7 +117,7 @@ class Asker:
         if answer.tokens is None and self.budget.limit is not None:
             raise InputRefused(
                 "EndpointRefused",
-                f"teachers: '{self.endpoint.name}' at {self.endpoint.url} does not count tokens (no `usage` in its"
+                f"{self.endpoint.who} at {self.endpoint.url} does not count tokens (no `usage` in its"
                 " answer), so a budget cannot be kept; remove endpoint.tokenBudget, or use a server that counts",
             )
         return answer.tokens or 0
@@ -197,10 +197,10 @@ class Interview(Generic[Row, Result]):
         self.done += [(running[task], task.result()) for task in ended if not task.exception()]
 
     def _budget_used_up(self, asker: Asker) -> InputRefused:
-        budget, name = asker.budget, asker.endpoint.name
+        budget, who = asker.budget, asker.endpoint.who
         return InputRefused(
             "TokensUsedUp",
-            f"teachers: '{name}' has used {budget.spent} tokens, and the next row might exceed the {budget.limit} that"
+            f"{who} has used {budget.spent} tokens, and the next row might exceed the {budget.limit} that"
             " endpoint.tokenBudget leaves; what is answered is stored: a job with a larger budget asks for the rest",
         )
 

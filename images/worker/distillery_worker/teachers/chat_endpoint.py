@@ -4,10 +4,12 @@ Field names: the chat completions API (POST {url}/chat/completions), as vLLM, ll
 """
 
 import asyncio
+import os
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import httpx
+from distillery_api.chat_server import API_KEY, ChatServer
 
 from ..errors import InputRefused
 
@@ -75,14 +77,14 @@ class QuestionRefused(Exception):  # noqa: N818 - a finding about one row
 
 
 class ChatEndpoint:
-    """A server at a base url such as https://host/v1. `name`: the teacher's, for messages.
+    """A server at a base url such as https://host/v1. `who`: field and name of who is asked there, for messages.
 
     `timeout` is in seconds, for a whole answer. The key goes into the Authorization header and nowhere else:
     redirects are not followed, and messages have it blotted out.
     """
 
-    def __init__(self, name: str, url: str, model: str, key: str | None, timeout: float) -> None:
-        self.name, self.url, self.model = name, url.rstrip("/"), model
+    def __init__(self, who: str, url: str, model: str, key: str | None, timeout: float) -> None:
+        self.who, self.url, self.model = who, url.rstrip("/"), model
         self._key = key
         headers = {"User-Agent": USER_AGENT} | ({"Authorization": f"Bearer {key}"} if key else {})
         self._timeout = timeout
@@ -127,13 +129,26 @@ class ChatEndpoint:
                 return self._refused("EndpointRefused", said, "correct endpoint.url and endpoint.model")
 
     def _refused(self, reason: str, said: str, fix: str) -> InputRefused:
-        return InputRefused(
-            reason, f"teachers: '{self.name}' at {self.url} refuses model '{self.model}': {said}; {fix}"
-        )
+        return InputRefused(reason, f"{self.who} at {self.url} refuses model '{self.model}': {said}; {fix}")
 
     def _quote(self, words: str) -> str:
         blotted = words.replace(self._key, "***") if self._key else words
         return " ".join(blotted.split())[:QUOTED]
+
+
+def connect(who: str, spec: ChatServer, variable: str) -> ChatEndpoint:
+    """The server, with the key in that environment variable. Raises InputRefused (AccessDenied) where one is lacking.
+
+    who: as for ChatEndpoint
+    """
+    key = os.environ.get(variable)
+    if spec.secret_ref and not key:
+        raise InputRefused(
+            "AccessDenied",
+            f"{who} has no key ({variable} is not set): put one under the name {API_KEY}"
+            f" into the Secret '{spec.secret_ref.name}' of endpoint.secretRef",
+        )
+    return ChatEndpoint(who, spec.url, spec.model, key, spec.timeout_seconds)
 
 
 def error_of(response: httpx.Response) -> tuple[str, str]:

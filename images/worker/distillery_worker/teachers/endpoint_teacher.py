@@ -1,6 +1,5 @@
 """A teacher behind an OpenAI-compatible endpoint: each row is a question, and each answer is paid for once."""
 
-import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 from distillery_api.digests import digest_of
 from distillery_api.soft_labels import SoftLabels
-from distillery_api.teachers import API_KEY, Endpoint
+from distillery_api.teachers import Endpoint
 from numpy.typing import NDArray
 
 from ..context import Context
@@ -20,7 +19,7 @@ from ..labels.store import LabelSet
 from ..labels.writer import SegmentWriter
 from ..tasks.head import Head
 from .asking import Interview, Terms
-from .chat_endpoint import ChatEndpoint
+from .chat_endpoint import ChatEndpoint, connect
 from .label_answers import LabelAnswer, LabelQuestions, Outcome, Tally
 from .teacher import Teacher
 
@@ -86,14 +85,7 @@ class EndpointTeacher(Teacher):
         tally.check(self.spec.min_usable_share)
 
     def _server(self) -> ChatEndpoint:
-        key = os.environ.get(self.variable)
-        if self.spec.secret_ref and not key:
-            raise InputRefused(
-                "AccessDenied",
-                f"teachers: '{self.name}' has no key ({self.variable} is not set): put one under the name {API_KEY}"
-                f" into the Secret '{self.spec.secret_ref.name}' of endpoint.secretRef",
-            )
-        return ChatEndpoint(self.name, self.spec.url, self.spec.model, key, self.spec.timeout_seconds)
+        return connect(f"teachers: '{self.name}'", self.spec, self.variable)
 
 
 def stored(answers: list[LabelAnswer]) -> list[RowLabels]:
