@@ -184,7 +184,8 @@ def reused_exactly(folders: Folders, checked: PreflightResult) -> Iterator[str]:
     learned = sum(rows for name, rows in checked.rows.items() if name != "test")
     student = folders.students.get(checked.student_key.removeprefix("sha256:"), ())
     trained = any(entry.path.endswith("/train.json") for entry in student)
-    yield f"Reused: soft labels of all but {checked.missing_rows} of {learned} rows; " + (
+    ungraded = f", {checked.ungraded_rows} of them without a grade" if checked.ungraded_rows else ""
+    yield f"Reused: soft labels of all but {checked.missing_rows} of {learned} rows{ungraded}; " + (
         "the trained student" if trained else "no student: train runs" + (", from a checkpoint" if student else "")
     )
 

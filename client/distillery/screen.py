@@ -84,11 +84,12 @@ def made_by(stage: StageStatus, status: DistillationJobStatus) -> str:
     if made is None or stage.state == "Failed":
         return ""
     rows = dict(made.rows or {})
-    missing = rows.pop("missing", 0)
+    missing, ungraded = rows.pop("missing", 0), rows.pop("ungraded", 0)
     rechecked = f", {made.rechecked_rows} of them checked" if made.rechecked_rows else ""
     counted = ", ".join(f"{name} {count}" for name, count in rows.items())
     words = {
-        "preflight": f"{counted} rows; {missing} without soft labels",
+        "preflight": f"{counted} rows; {missing} without soft labels"
+        + f", {ungraded} without a grade" * bool(ungraded),
         "label": f"{made.labelled_rows} rows labelled, {made.reused_rows} reused{rechecked}",
         "compress": made.artifact_uri or "",
     }

@@ -102,6 +102,7 @@ class Artifacts(Model):
     student_model_revision: Revision | None = None
     labels_key: Digest | None = None
     labels_keys: Annotated[dict[TeacherName, Digest], Field(max_length=8)] | None = None
+    grades_key: Digest | None = None  # of the set with a judge's grades
     student_key: Digest | None = None
     selection_key: Digest | None = None  # of the rows that dataset.filters keep
     rows: Annotated[dict[Annotated[str, Field(max_length=32)], int], Field(max_length=8)] | None = None

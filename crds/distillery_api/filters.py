@@ -1,9 +1,10 @@
 """Which rows of a dataset are learned from: dataset.filters of a DistillationJob."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from .judge import Judge
 from .schema import Model, rules
 
 # ISO 639-1 where a language has such a code, else ISO 639-3: what the worker's language model tells apart.
@@ -92,6 +93,7 @@ class Answers(Model):
         ]
         | None
     ) = None
+    judge: Judge | None = None
     near: (
         Annotated[NearDuplicates, Field(description="Of answers that are nearly equal, the first is learned.")] | None
     ) = None
@@ -142,9 +144,9 @@ class Filters(Model):
             Field(
                 json_schema_extra=rules(
                     (
-                        "has(self.maxRepetition) || has(self.maxEcho) || has(self.minLikelihood) || has(self.near)"
-                        " || has(self.maxPerSlice)",
-                        "set maxRepetition, maxEcho, minLikelihood, near or maxPerSlice, or leave answers out",
+                        "has(self.maxRepetition) || has(self.maxEcho) || has(self.minLikelihood) || has(self.judge)"
+                        " || has(self.near) || has(self.maxPerSlice)",
+                        "set maxRepetition, maxEcho, minLikelihood, judge, near or maxPerSlice, or leave answers out",
                     )
                 )
             ),
@@ -155,6 +157,13 @@ class Filters(Model):
     def without_teacher(self) -> "Filters":
         """The filters that need the rows alone."""
         return self.model_copy(update={"teacher_confidence": None, "teacher_mistakes": None, "answers": None})
+
+    def deciding(self) -> dict[str, Any]:
+        """The filters as far as what they keep depends on them."""
+        found = self.dump()
+        if self.answers and self.answers.judge:
+            found["answers"]["judge"] = self.answers.judge.deciding()
+        return found
 
 
 # On the spec, where the task and the objective are in reach.

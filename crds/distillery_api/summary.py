@@ -24,12 +24,14 @@ class PreflightResult(Model):
     student_model_revision: Revision | None = None
     labels_key: Digest
     labels_keys: Annotated[dict[str, Digest], Field(max_length=8)] | None = None  # of several teachers' sets, by name
+    grades_key: Digest | None = None  # of the set with a judge's grades
     student_key: Digest
     selection_key: Digest | None = None  # of the rows that dataset.filters keep
     rows: Annotated[dict[str, int], Field(max_length=8)]  # train, unlabelled, test: what the filters left
     dropped_rows: Annotated[dict[str, int], Field(max_length=16)] = {}  # by filter
     missing_rows: Annotated[int, Field(ge=0)]  # distinct rows of train and unlabelled without soft labels
     rechecked_rows: int | None = None  # stored ones that were labelled again, where none is missing
+    ungraded_rows: Annotated[int, Field(ge=0)] | None = None  # whose stored answer a judge has yet to grade
     label_bytes: Annotated[int, Field(ge=0)]  # that their soft labels will take in storage, by those of the first rows
 
 

@@ -105,9 +105,9 @@ def taken_up(held: StageStatus, number: int) -> StageStatus:
 
 
 def nothing_to_label(state: Pass) -> bool:
-    """Whether preflight found stored soft labels for every row."""
+    """Whether preflight found stored soft labels for every row, and the grade of each that a judge is to give."""
     rows = state.made.rows or {}
-    return rows.get("missing") == 0
+    return rows.get("missing") == 0 and not rows.get("ungraded")
 
 
 def skip_label(state: Pass) -> None:

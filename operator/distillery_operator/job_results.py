@@ -2,7 +2,7 @@
 
 from distillery_api.distillationjob_status import VerdictStatus
 from distillery_api.schema import Failure
-from distillery_api.summary import Summary
+from distillery_api.summary import PreflightResult, Summary
 
 from .attempts import Attempt
 from .job_pass import Pass
@@ -19,8 +19,9 @@ def keep(state: Pass, stage: str, summaries: list[Summary], attempt: Attempt) ->
             "teacher_revisions": revisions(state, found.teacher_revisions),
             "student_model_digest": found.student_model_digest,
             "student_model_revision": found.student_model_revision,
-            "labels_key": found.labels_key, "labels_keys": found.labels_keys, "student_key": found.student_key,
-            "rows": {**found.rows, "missing": found.missing_rows}, "label_bytes": found.label_bytes,
+            "labels_key": found.labels_key, "labels_keys": found.labels_keys, "grades_key": found.grades_key,
+            "student_key": found.student_key,
+            "rows": counted_rows(found), "label_bytes": found.label_bytes,
             "selection_key": found.selection_key, "dropped_rows": found.dropped_rows or None,
             "rechecked_rows": found.rechecked_rows,
         }  # fmt: skip
@@ -51,6 +52,12 @@ def keep(state: Pass, stage: str, summaries: list[Summary], attempt: Attempt) ->
         return Failure(reason="ResultUnreadable", message=f"the {stage} stage ended without its result")
     state.made = state.made.model_copy(update=update)
     return None
+
+
+def counted_rows(found: PreflightResult) -> dict[str, int]:
+    """Rows of each file, and what the label stage has to do."""
+    ungraded = {} if found.ungraded_rows is None else {"ungraded": found.ungraded_rows}
+    return found.rows | {"missing": found.missing_rows} | ungraded
 
 
 def revisions(state: Pass, found: list[str] | None) -> dict[str, str] | None:

@@ -1,12 +1,14 @@
 """Jobs of the stages: pure functions of the job's spec, its snapshot and what earlier stages made."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from distillery_api.chat_server import API_KEY
+from distillery_api.chat_server import API_KEY, ChatServer
 from distillery_api.digests import canonical
 from distillery_api.distillationjob import DistillationJobSpec
 from distillery_api.distillationjob_status import Artifacts, Resolved
 from distillery_api.exits import OUT_OF_MEMORY, PERMANENT, STOPPED
+from distillery_api.judge import JUDGE_API_KEY
 from distillery_api.pods import EvaluateStage
 from distillery_api.run import (
     PROGRESS_PORT,
@@ -206,18 +208,24 @@ def pod_spec(run: Run, spec: DistillationJobSpec, resolved: Resolved, settings: 
 
 
 def api_keys(run: Run) -> list[dict[str, Any]]:
-    """Keys of the endpoints that a stage asks; a stage that finds one missing says which."""
-    if run.stage in ("train", "compress"):
-        return []
-    asked = [(teacher, teacher.endpoint.secret_ref) for teacher in run.teachers if teacher.endpoint]
+    """Keys of the servers that a stage asks; a stage that finds one missing says which."""
     return [
         {
-            "name": teacher.api_key_variable,
-            "valueFrom": {"secretKeyRef": {"name": secret.name, "key": API_KEY, "optional": True}},
+            "name": variable,
+            "valueFrom": {"secretKeyRef": {"name": server.secret_ref.name, "key": API_KEY, "optional": True}},
         }
-        for teacher, secret in asked
-        if secret
+        for variable, server in asked_servers(run)
+        if server.secret_ref
     ]
+
+
+def asked_servers(run: Run) -> Iterator[tuple[str, ChatServer]]:
+    """The chat servers that a stage asks, each after the environment variable of its key."""
+    if run.stage in ("preflight", "label", "evaluate"):
+        yield from ((teacher.api_key_variable, teacher.endpoint) for teacher in run.teachers if teacher.endpoint)
+    answers = run.dataset.wanted_filters.answers
+    if run.stage in ("preflight", "label") and answers and answers.judge:
+        yield JUDGE_API_KEY, answers.judge.endpoint
 
 
 def resources(stage: EvaluateStage, gpu_resource: str) -> dict[str, Any]:

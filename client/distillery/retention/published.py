@@ -14,7 +14,8 @@ from .marks import HEX, texts
 
 TRAIN_RECORD = "train.json"
 ATTEMPTS = "attempts/"
-LABELS = ("labelsKey", "labelsKeys")  # of what was learned, and of each teacher's set where there are several
+# Of what was learned, of each teacher's set where there are several, and of a judge's grades.
+LABELS = ("labelsKey", "labelsKeys", "gradesKey")
 
 
 def read_published(storage: Prefix, students: Mapping[str, Sequence[Entry]]) -> dict[str, Published]:

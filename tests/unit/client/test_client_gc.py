@@ -134,6 +134,13 @@ def test_the_labels_of_each_teacher_of_a_served_student_stay(storage: Storage, c
     assert {f"labels/{key}/codec.json" for key in (LABELS, OTHER)} <= storage.left()
 
 
+def test_the_grades_that_chose_what_a_served_student_learned_stay(storage: Storage, collect: Collect) -> None:
+    record = json.loads((storage.root / f"students/{A}/train.json").read_text()) | {"gradesKey": f"sha256:{OTHER}"}
+    storage.write(f"students/{A}/train.json", json.dumps(record).encode())
+    assert collect(model(serving(storage, A))) == 0
+    assert {f"labels/{key}/codec.json" for key in (LABELS, OTHER)} <= storage.left()
+
+
 def test_what_a_model_serves_stays_with_its_labels_and_report_and_the_rest_goes(
     storage: Storage, collect: Collect
 ) -> None:

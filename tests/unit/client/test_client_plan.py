@@ -82,6 +82,17 @@ def test_labels_of_a_pinned_teacher_are_counted(local_job: Callable[..., str], t
     assert "Reused: up to 0 rows" in capsys.readouterr().out
 
 
+def test_preflight_tells_of_answers_without_a_grade(
+    stages: Callable[..., Path], local_job: Callable[..., str], tmp_path: Path, capsys: Capture
+) -> None:
+    preflight = success("preflight")
+    preflight["message"]["preflight"] |= {"missingRows": 0, "ungradedRows": 9}
+    stages(preflight=[preflight])
+    (tmp_path / "storage").mkdir()
+    assert main(["plan", "-f", local_job(), "--storage", str(tmp_path / "storage"), "--preflight"]) == 0
+    assert "Reused: soft labels of all but 0 of 120 rows, 9 of them without a grade; " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("stored", "words"),
     [
@@ -105,6 +116,7 @@ def test_preflight_tells_exactly_what_is_reused(
     assert main(["plan", "-f", local_job(), "--storage", str(tmp_path / "storage"), "--preflight"]) == 0
     shown = capsys.readouterr().out
     assert f"Reused: soft labels of all but 30 of 120 rows; {words}" in shown
+    assert "without a grade" not in shown
     assert "Not learned from: 3 by length, 2 by duplicates" in shown
     assert "Soft labels (logits): 2 KiB for 30 rows" in shown
     assert log.read_text().split() == ["preflight"]

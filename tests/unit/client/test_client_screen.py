@@ -76,6 +76,13 @@ def test_stored_rows_that_were_checked_are_told() -> None:
     assert out.getvalue() == "label      done: 3 rows labelled, 37 reused, 8 of them checked\n"
 
 
+def test_preflight_tells_of_answers_that_a_judge_has_yet_to_grade() -> None:
+    out, status = io.StringIO(), training(200, "Done", name="preflight")
+    rows = {"train": 40, "missing": 0, "ungraded": 7}
+    Screen(out).show(status.model_copy(update={"artifacts": Artifacts(rows=rows)}))
+    assert out.getvalue() == "preflight  done: train 40 rows; 0 without soft labels, 7 without a grade\n"
+
+
 def test_what_is_not_counted_yet_is_starting() -> None:
     assert bar(None) == "starting"
     assert bar(Progress(done=0, total=0, unit="steps")) == "starting"

@@ -125,6 +125,25 @@ def test_a_skipped_label_stage_tells_how_many_rows_preflight_checked():
     assert world.status["stages"][1]["message"].endswith("this teacher; 8 were labelled again and agree")
 
 
+def test_a_label_job_starts_when_grades_alone_are_missing():
+    world = JobWorld()
+    world.settle()
+    graded = {"ungraded_rows": 7, "grades_key": DIGESTS["incumbent"]}
+    world.succeed(preflight=preflight(missing=0).model_copy(update=graded))
+    assert world.created == ALL[:2]
+    assert world.status["artifacts"]["rows"] == {
+        "train": 100, "unlabelled": 20, "test": 50, "missing": 0, "ungraded": 7,
+    }  # fmt: skip
+    assert world.status["artifacts"]["gradesKey"] == DIGESTS["incumbent"]
+
+
+def test_no_label_job_starts_when_every_grade_is_stored():
+    world = JobWorld()
+    world.settle()
+    world.succeed(preflight=preflight(missing=0).model_copy(update={"ungraded_rows": 0}))
+    assert world.created == [ALL[0], ALL[2]]
+
+
 def test_labelling_is_an_indexed_job_and_needs_a_result_from_every_shard():
     world = JobWorld(softLabels={"shards": 3, "parallelism": 2})
     to_stage(world, "label")

@@ -5,7 +5,7 @@ from typing import Any
 from distillery_api.run import RUN, RUN_ANNOTATION, Run, TrainRun
 from distillery_api.sources import ModelSource
 from job_world import JobWorld
-from stage_results import DIGESTS, preflight
+from stage_results import DIGESTS, job_spec, preflight
 
 BIG = {"url": "https://host/v1", "model": "big", "labels": ["yes", "no"], "secretRef": {"name": "big-key"}}
 TEACHERS = [
@@ -55,6 +55,21 @@ def test_every_folder_is_pinned_by_the_digest_that_preflight_found_and_its_claim
 def test_the_key_of_an_endpoint_goes_to_the_stages_that_ask_it_and_never_into_run_json():
     keys = {stage: KEY in template["spec"]["containers"][0]["env"] for stage, template in stages().items()}
     assert keys == {"preflight": True, "label": True, "train": False, "compress": False, "evaluate": True}
+
+
+def test_the_key_of_a_judge_goes_to_the_stages_that_ask_it():
+    judge = {"endpoint": {"url": "https://host/v1", "model": "m", "secretRef": {"name": "judge-key"}}, "minScore": 7}
+    columns = {"prompt": "question", "response": "answer"}
+    dataset = job_spec()["dataset"] | {"columns": columns, "filters": {"answers": {"judge": judge}}}
+    world, keys = JobWorld(task="causal-lm", dataset=dataset, softLabels={"kind": "text"}, promoteTo=None), {}
+    world.settle()
+    for stage in ("preflight", "label", "train", "compress", "evaluate"):
+        environment = world.current()["spec"]["template"]["spec"]["containers"][0]["env"]
+        keys[stage] = [each["valueFrom"] for each in environment if each["name"] == "JUDGE_API_KEY"]
+        if stage != "evaluate":
+            world.succeed()
+    given = [{"secretKeyRef": {"name": "judge-key", "key": "apiKey", "optional": True}}]
+    assert keys == {"preflight": given, "label": given, "train": [], "compress": [], "evaluate": []}
 
 
 def test_status_tells_the_digests_of_several_teachers_by_name():

@@ -1,7 +1,9 @@
 """What a teacher wrote: which answers are learned from, and what each filter counts."""
 
 import pytest
+from distillery_api.chat_server import ChatServer
 from distillery_api.filters import Answers, NearDuplicates
+from distillery_api.judge import Judge
 from distillery_worker.data.answers import Answer, answer_filters, echo, repetition
 from distillery_worker.data.sifting import sift
 
@@ -24,6 +26,26 @@ def test_an_answer_that_falls_short_is_dropped_and_counted(fault: str, answer: A
     kept, dropped = sift([answer, GOOD], answer_filters(ALL))
     assert kept == [GOOD]
     assert {name: count for name, count in dropped.items() if count} == {fault: 1}
+
+
+@pytest.mark.parametrize(("grade", "fault"), [(0, "ungraded"), (None, "ungraded"), (6, "judge"), (7, None), (10, None)])
+def test_what_a_judge_grades_low_or_not_at_all_is_dropped(grade: int | None, fault: str | None) -> None:
+    filters = answer_filters(Answers(judge=Judge(endpoint=ChatServer(url="http://host/v1", model="m"), min_score=7)))
+    _, dropped = sift([GOOD._replace(grade=grade)], filters)
+    assert [name for name, count in dropped.items() if count] == ([fault] if fault else [])
+
+
+def test_alike_answers_are_compared_once_the_judge_has_spoken() -> None:
+    judge = Judge(endpoint=ChatServer(url="http://host/v1", model="m"), min_score=7)
+    answers = [GOOD._replace(grade=2), GOOD._replace(prompt="And at night?", grade=9)]
+    kept, _ = sift(answers, answer_filters(Answers(judge=judge, near=NearDuplicates())))
+    assert kept == answers[1:]
+
+
+def test_a_grade_belongs_to_a_prompt_and_an_answer() -> None:
+    others = [GOOD._replace(prompt="And at night?"), GOOD._replace(text="It is not.")]
+    assert len({GOOD.key, *(other.key for other in others)}) == 3
+    assert GOOD._replace(grade=3, slice="a", log_likelihood=-2.0).key == GOOD.key
 
 
 def test_an_answer_as_likely_as_is_asked_for_stays() -> None:

@@ -8,9 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from distillery_worker.errors import InputRefused
+from distillery_worker.judging.grades import Grade
+from distillery_worker.judging.judge import stored_grade
 from distillery_worker.labels.codecs import (
     Codec,
     Column,
+    GradesCodec,
     HiddenCodec,
     LogitsCodec,
     SampledCodec,
@@ -34,6 +37,7 @@ LOGITS = LogitsCodec(vocabulary=VOCABULARY, alignment="position i predicts token
 HIDDEN = HiddenCodec(vocabulary=VOCABULARY, width=WIDTH, head=DIGEST)
 CODECS = [SAMPLED, TOP_K, LOGITS, HIDDEN]
 TEXT = TextCodec(max_new_tokens=8, temperature=0.7, seed=1)
+GRADES = GradesCodec(answers=DIGEST)
 HEAD = torch.randn(VOCABULARY, WIDTH, generator=torch.Generator().manual_seed(1))
 
 
@@ -176,12 +180,20 @@ def test_texts_come_back_as_they_were(written: list[tuple[str, bool, float]]) ->
     assert [tuple(row[column.name].item() for column in TEXT.columns) for row in found] == written
 
 
-def test_texts_have_no_positions_to_measure() -> None:
-    with pytest.raises(TypeError, match="written, not measured"):
-        label_rows(TEXT, states(1), HEAD, [("a", 1)])
+def test_grades_come_back_as_they_were() -> None:
+    rows = [stored_grade(Grade(value, "")) for value in (0, 7, 10)]
+    keys, found = decode_segment(GRADES, encode_segment(GRADES, ["a", "b", "c"], rows))
+    assert keys == ["a", "b", "c"]
+    assert [row["grade"].item() for row in found] == [0, 7, 10]
 
 
-@pytest.mark.parametrize("codec", [*CODECS, TEXT], ids=names)
+@pytest.mark.parametrize("codec", [TEXT, GRADES], ids=names)
+def test_texts_and_grades_have_no_positions_to_measure(codec: Codec) -> None:
+    with pytest.raises(TypeError, match=f"{codec.kind} labels are written, not measured"):
+        label_rows(codec, states(1), HEAD, [("a", 1)])
+
+
+@pytest.mark.parametrize("codec", [*CODECS, TEXT, GRADES], ids=names)
 def test_a_description_leads_back_to_its_codec(codec: Codec) -> None:
     assert TypeAdapter(Codec).validate_json(codec.model_dump_json(by_alias=True)) == codec
 

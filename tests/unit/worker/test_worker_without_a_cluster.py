@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import micro
+import micro_language
 import pytest
+from chat_server import scripted
 from distillery.__main__ import main
 from distillery.local import local_run, worker
 from distillery_api.digests import digest_bytes
 from distillery_worker import __main__ as worker_main
+from test_judge import by_length, judged
 
 
 class InThisProcess:
@@ -61,6 +64,25 @@ def test_a_job_runs_to_its_report_and_a_second_one_reuses_labels_and_student(
     shown = capsys.readouterr().out
     assert "every row already has soft labels of this teacher; 8 were labelled again and agree" in shown
     assert len(list(storage.glob("students/*/attempts/*"))) == 1
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_judged_run_without_a_cluster_ends_in_a_report_that_counts_what_the_judge_dropped(
+    writing_source: Path, storage: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with scripted(by_length) as server:
+        spec = {
+            "task": "causal-lm", "teachers": [{"model": {"uri": f"file://{writing_source}/teacher"}}],
+            "student": {"config": micro_language.CONFIG}, "training": micro_language.TRAINING,
+            "gate": {"minRetention": 0.01}, "storage": {"uri": "s3://replaced/below"}, **judged(writing_source, server),
+        }  # fmt: skip
+        body = {"apiVersion": "distillery.dev/v1alpha1", "kind": "DistillationJob", "metadata": {"name": "grammar"}}
+        (tmp_path / "job.yaml").write_text(json.dumps({**body, "spec": spec}))
+        assert main(["run", "-f", str(tmp_path / "job.yaml"), "--storage", str(storage)]) == 0
+    report = json.loads(Path(capsys.readouterr().out.rsplit("file://", 1)[1].strip()).read_text())
+    dropped = report["training"]["droppedRows"]
+    assert set(dropped) == {"unfinished", "empty", "ungraded", "judge"}
+    assert dropped["judge"] > 0
 
 
 @pytest.mark.usefixtures("in_this_process")

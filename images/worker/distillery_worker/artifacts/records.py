@@ -39,6 +39,7 @@ class TrainRecord(Model):
     teacher: Digest
     labels_key: Digest
     labels_keys: dict[str, Digest] | None = None  # of several teachers' sets, by name
+    grades_key: Digest | None = None  # of the set with a judge's grades
     student_key: Digest
     labels: list[str]
     preprocessing: Preprocessing

@@ -112,13 +112,25 @@ class TextCodec(Model):
         )
 
 
+class GradesCodec(Model):
+    """What a judge thinks of the answers of a label set."""
+
+    kind: Literal["grades"] = "grades"
+    answers: Annotated[Digest, Field(description="Key of the set with the answers.")]
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """grade: 1 to 10; 0 where the judge gave none."""
+        return (Column("grade", "int32", 1),)
+
+
 DistributionCodec = SampledCodec | TopKCodec | LogitsCodec | HiddenCodec
-Codec = Annotated[DistributionCodec | TextCodec, Field(discriminator="kind")]
+Codec = Annotated[DistributionCodec | TextCodec | GradesCodec, Field(discriminator="kind")]
 
 
 def many_positions(codec: Codec) -> bool:
     """Whether a row has labels at each of its positions, and so many that those of all rows may not fit into memory."""
-    return not isinstance(codec, TextCodec) and codec.alignment != "one position per row"
+    return not isinstance(codec, TextCodec | GradesCodec) and codec.alignment != "one position per row"
 
 
 def bytes_per_position(codec: Codec) -> int:
@@ -132,6 +144,7 @@ def admits(codec: Codec, divergence: Divergence, temperature: float) -> str | No
     """None where training on the codec's labels follows the teacher's distribution, else why not and what to change."""
     if isinstance(codec, LogitsCodec | HiddenCodec):
         return None  # the whole distribution can be computed again
+    assert not isinstance(codec, GradesCodec)  # noqa: S101 - they choose what is learned, and are not learned
     if isinstance(codec, TextCodec):
         if (divergence, temperature) == ("forward", 1.0):
             return None

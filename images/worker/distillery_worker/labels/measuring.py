@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputRefused
-from .codecs import Codec, HiddenCodec, LogitsCodec, SampledCodec, TextCodec, TopKCodec
+from .codecs import Codec, GradesCodec, HiddenCodec, LogitsCodec, SampledCodec, TextCodec, TopKCodec
 from .sampling import draw, uniforms
 from .segments import RowLabels
 
@@ -53,8 +53,8 @@ def measure(codec: Codec, hidden: Tensor, head: Tensor, numbers: Tensor) -> dict
             columns = {"logits": (hidden @ head.T).float()}
         case HiddenCodec():
             columns = {"hidden": half(hidden)}
-        case TextCodec():
-            raise TypeError("texts are written, not measured at positions")
+        case TextCodec() | GradesCodec():
+            raise TypeError(f"{codec.kind} labels are written, not measured at positions")
     return {name: values.cpu() for name, values in columns.items()}
 
 

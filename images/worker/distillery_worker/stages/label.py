@@ -1,4 +1,4 @@
-"""label: write the teachers' answers for this shard's rows that have none."""
+"""label: write the teachers' answers for this shard's rows that have none, and have them graded."""
 
 from typing import Any
 
@@ -8,9 +8,11 @@ from distillery_storage import open_prefix
 
 from ..context import Context
 from ..errors import InputRefused
+from ..judging.judge import judge_of
+from ..labels.store import LabelStore
 from ..labels.writer import SegmentWriter
 from ..tasks.registry import task_of
-from ..teachers.panel import Member, fetch_panel
+from ..teachers.panel import Member, Panel, fetch_panel
 from .dataset import rows_to_learn
 from .rechecking import recheck
 
@@ -32,6 +34,7 @@ def label(run: LabelRun, context: Context) -> LabelResult:
     rechecked = sum(work.recheck() for work in works)
     for work in works:
         work.label()
+    graded = grade_answers(run, context, panel, works)
     keys, labelled = ({key for work in works for key in getattr(work, part)} for part in ("rows", "missing"))
     return LabelResult(
         shard=context.shard,
@@ -39,7 +42,7 @@ def label(run: LabelRun, context: Context) -> LabelResult:
         reused_rows=len(keys - labelled),
         rechecked_rows=rechecked or None,
         unusable_rows=sum(work.writer.unusable for work in works) or None,
-        tokens=sum(work.writer.tokens for work in works) or None,
+        tokens=sum(work.writer.tokens for work in works) + graded or None,
     )
 
 
@@ -63,6 +66,22 @@ class Work:
         if self.missing:
             self.writer.store.describe()
             self.member.teacher.label(self.missing, self.writer, self.context)
+
+
+def grade_answers(run: LabelRun, context: Context, panel: Panel, works: list[Work]) -> int:
+    """Have the job's judge, if it has one, grade the shard's answers that have no grade; gives the tokens spent."""
+    judge = judge_of(run.dataset.wanted_filters, panel)
+    if judge is None:
+        return 0
+    storage, rows = open_prefix(run.storage), {key: row for work in works for key, row in work.rows.items()}
+    answers = judge.ungraded(storage, rows)
+    writer = SegmentWriter(LabelStore.at(storage, judge.labels), run.job.uid, context.shard, run.soft_labels.shards)
+    # Of the same unit, and beside what is done: the pods of a stage are counted together.
+    context.progress.start(len(rows) + len(answers), "rows")
+    context.progress.resume(len(rows))
+    if answers:
+        judge.grade(answers, writer, context)
+    return writer.tokens
 
 
 def shard_of(key: str, shards: int) -> int:

@@ -8,13 +8,15 @@ from distillery_api.objective import Objective
 from distillery_api.run import PreflightRun
 from distillery_api.sources import revision_of
 from distillery_api.summary import PreflightResult
-from distillery_storage import open_prefix
+from distillery_storage import Prefix, open_prefix
 from transformers import PreTrainedModel
 
 from ..context import Context
+from ..data.answers import stored_answer
 from ..data.files import Rows
 from ..data.filters import LEARNED
 from ..errors import InputRefused
+from ..judging.judge import Judge, judge_of
 from ..labels.codecs import Codec, admits
 from ..labels.segments import RowLabels, encode_segment
 from ..labels.store import LabelStore
@@ -52,16 +54,19 @@ def preflight(run: PreflightRun, context: Context) -> PreflightResult:
     task.check_student(student, teacher, first[0][1])
     signals_of(student, teacher, run.objective, run.training.seed)
     storage = open_prefix(run.storage)
+    judge = judge_of(run.dataset.wanted_filters, panel)
+    ungraded = check_judge(judge, storage, asked, first, answered) if judge else None
     missing = {key: unanswered(member.store(storage), member, rows) for key, (member, rows) in asked.items()}
     per_row = {key: bytes_per_row(asked[key][0].labels.codec, first, labels) for key, labels in answered.items()}
-    # Where rows are missing, the label stage does it.
-    rechecked = 0 if any(missing.values()) else recheck_all(run, asked, context)
+    # Where rows or grades are missing, the label stage does it.
+    rechecked = 0 if any(missing.values()) or ungraded else recheck_all(run, asked, context)
     return PreflightResult(
         teacher_digest=panel.digest,
         teacher_digests=panel.folder_digests(),
         teacher_revisions=panel.revisions(),
         labels_key=panel.labels_key,
         labels_keys=panel.labels_keys(),
+        grades_key=judge.labels.key if judge else None,
         label_bytes=round(sum(len(missing[key]) * size for key, size in per_row.items())),
         student_key=student_key(run, panel.labels_key, files, student, given),
         student_model_digest=given.digest if given else None,
@@ -71,7 +76,24 @@ def preflight(run: PreflightRun, context: Context) -> PreflightResult:
         dropped_rows=curated.dropped,
         missing_rows=len(set().union(*missing.values())),
         rechecked_rows=rechecked or None,
+        ungraded_rows=ungraded,
     )
+
+
+def check_judge(
+    judge: Judge,
+    storage: Prefix,
+    asked: dict[str, tuple[Member, dict[str, Any]]],
+    first: list[tuple[str, Any]],
+    answered: dict[str, list[RowLabels]],
+) -> int:
+    """Have it grade some answers to the first rows; gives how many stored ones it has yet to grade.
+
+    asked, answered: rows by key, and answers to the first of the first rows, by labels key. Raises InputRefused.
+    """
+    key = judge.answers.key
+    judge.check([stored_answer(row[0], labels) for (_, row), labels in zip(first, answered[key], strict=False)])
+    return len(judge.ungraded(storage, asked[key][1]))
 
 
 def unanswered(store: LabelStore, member: Member, rows: dict[str, Any]) -> set[str]:
@@ -155,7 +177,7 @@ def student_key(
             "train": files["train"].digest,
             "unlabelled": files["unlabelled"].digest if "unlabelled" in files else None,
             "columns": run.dataset.columns.dump(),
-            "filters": run.dataset.wanted_filters.dump(),
+            "filters": run.dataset.wanted_filters.deciding(),
             "apartFrom": files["test"].digest if run.dataset.wanted_filters.contamination else None,
             "student": recipe,
             "architecture": type(student).__name__,

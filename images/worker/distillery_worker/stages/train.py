@@ -15,6 +15,7 @@ from distillery_storage.folders import file_digest
 
 from ..artifacts.records import ModelRecord, TrainRecord, publish_record, read_record, student_prefix
 from ..context import Context
+from ..judging.judge import Judge, judge_of
 from ..model_folders import ModelFolder
 from ..progress import Progress
 from ..students.adapters import merged
@@ -25,7 +26,7 @@ from ..tasks.task import Task
 from ..teachers.local import LocalTeacher
 from ..teachers.panel import Panel, fetch_panel
 from ..training.checkpoints import Checkpoints
-from ..training.examples import Split
+from ..training.examples import Lookup, Split
 from ..training.fitting import Fit, Schedule
 from ..training.ranks import Ranks, joined
 from ..training.signals import signals_of
@@ -49,6 +50,11 @@ class Training:
     def teacher(self) -> LocalTeacher:
         """The one whose tokenizer the student has, and whose layers it may start and learn from."""
         return self.panel.local
+
+    @property
+    def judge(self) -> Judge | None:
+        """Who has graded the teacher's answers."""
+        return judge_of(self.run.dataset.wanted_filters, self.panel)
 
     def schedule(self, rows: int, learning_rate: float) -> Schedule:
         """Both models take as many steps as the student needs for its epochs over `rows` rows."""
@@ -131,6 +137,7 @@ def publish(training: Training, split: Split[Any], learned: Fitted, control: Fit
             teacher=training.panel.digest,
             labels_key=run.labels_key,
             labels_keys=training.panel.labels_keys(),
+            grades_key=training.judge.labels.key if training.judge else None,
             student_key=run.student_key,
             labels=list(teacher.head.labels),
             preprocessing=training.task.preprocessing(teacher, training.run.dataset.columns),
@@ -148,8 +155,10 @@ def load_split(training: Training) -> Split[Any]:
     run, task, teacher = training.run, training.task, training.teacher
     curated = rows_to_learn(run, teacher.head, training.context)
     train, unlabelled = curated.files["train"], curated.files.get("unlabelled")
-    copied = training.context.folder("labels")
-    lookup = partial(training.panel.stored, open_prefix(run.storage), copied, run.objective.max_disagreement)
+    storage, copied = open_prefix(run.storage), training.context.folder("labels")
+    lookup: Lookup = partial(training.panel.stored, storage, copied, run.objective.max_disagreement)
+    if training.judge:
+        lookup = training.judge.graded(storage, lookup)
     views = task.views(run.soft_labels, teacher)
     split = task.collect(train, unlabelled, teacher, lookup, views, run.training.seed)
     if run.objective.alpha > 0:

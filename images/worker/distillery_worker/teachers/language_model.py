@@ -19,7 +19,7 @@ from ..data.blocks import Block
 from ..data.language_tokenizer import LanguageTokenizer
 from ..errors import InputRefused
 from ..evaluation.likelihood import batches, head_of, hidden_states, mean_losses, model_inputs
-from ..labels.codecs import Codec, HiddenCodec, LogitsCodec, SampledCodec, TextCodec, TopKCodec
+from ..labels.codecs import Codec, DistributionCodec, HiddenCodec, LogitsCodec, SampledCodec, TextCodec, TopKCodec
 from ..labels.measuring import label_rows
 from ..labels.segments import RowLabels
 from ..labels.store import LabelSet
@@ -69,7 +69,7 @@ class LanguageModelTeacher(LocalTeacher):
         codec = self.codec_of(soft_labels)
         return LabelSet(codec=codec, teacher=self.digest, tokenizer=self.tokenizer_digest)
 
-    def codec_of(self, soft_labels: SoftLabels) -> Codec:
+    def codec_of(self, soft_labels: SoftLabels) -> DistributionCodec | TextCodec:
         """The codec that the spec asks for, with its defaults."""
         vocabulary, temperature = self.encoder.vocabulary, soft_labels.temperature or 1.0
         match soft_labels.kind:

@@ -11,7 +11,7 @@ from distillery_api.objective import Objective
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..data.answers import Answer, answer_filters
+from ..data.answers import Answer, answer_filters, stored_answer
 from ..data.blocks import Block, predicted_ids
 from ..data.files import Rows
 from ..data.language_tokenizer import LanguageTokenizer
@@ -84,8 +84,7 @@ def collect_lessons(
 def lesson(tokenizer: LanguageTokenizer, row: Sequence[str], value: str, labels: RowLabels) -> Lesson:
     """A row of a slice, with its stored answer."""
     prompt, *response = row
-    text, finished, likelihood = (labels[name].item() for name in ("answer", "finished", "log_likelihood"))
-    answer = Answer(prompt, text, finished, likelihood, value)
+    answer = stored_answer(prompt, labels, value)
     gold = tokenizer.pair(prompt, response[0]) if response else None
     return Lesson(answer, tokenizer.pair(prompt, answer.text), gold)
 

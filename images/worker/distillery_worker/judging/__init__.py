@@ -1,0 +1,1 @@
+"""A chat model that grades what a teacher wrote, before a student learns it."""
