@@ -9,14 +9,8 @@ from chat_server import ChatServer, Reply, completion, refusal, scripted
 from distillery_worker.errors import InputRefused
 from distillery_worker.teachers.asking import Interview, Terms
 from distillery_worker.teachers.chat_endpoint import Answer, ChatEndpoint
-from distillery_worker.teachers.label_answers import (
-    LabelAnswer,
-    LabelQuestions,
-    Outcome,
-    Tally,
-    read_first_token,
-    read_label,
-)
+from distillery_worker.teachers.label_answers import LabelAnswer, LabelQuestions, read_first_token, read_label
+from distillery_worker.teachers.outcomes import Outcome, Tally
 from scipy.special import softmax
 
 ANIMALS = ("cat", "dog", "owl")
@@ -166,7 +160,7 @@ def test_a_server_without_log_probabilities_is_refused_for_soft_answers() -> Non
 
 
 def judged(least: float, usable: int, unusable: int) -> Tally:
-    tally = Tally(least)
+    tally = Tally(least, "describe the labels in endpoint.instruction")
     tally.add([LabelAnswer(Outcome.ANSWERED, np.zeros(2, np.float32), "cat")] * usable)
     tally.add([LabelAnswer(Outcome.OUTSIDE, np.zeros(2, np.float32), "no idea")] * unusable)
     return tally

@@ -10,7 +10,8 @@ import tiny_llm
 from distillery_worker.errors import InputRefused
 from distillery_worker.teachers.asking import Ask, Interview, Terms
 from distillery_worker.teachers.chat_endpoint import Answer, ChatEndpoint, Message, Question
-from distillery_worker.teachers.label_answers import LabelAnswer, LabelQuestions, Outcome
+from distillery_worker.teachers.label_answers import LabelAnswer, LabelQuestions
+from distillery_worker.teachers.outcomes import Outcome
 from scipy.special import softmax
 
 LABELS = tiny_llm.QUESTIONS.labels

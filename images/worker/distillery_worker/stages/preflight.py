@@ -100,10 +100,10 @@ def unanswered(store: LabelStore, member: Member, rows: dict[str, Any]) -> set[s
     """Keys of rows that a teacher has no answer stored for. Raises InputRefused (AnswersUnusable)."""
     if not isinstance(member.teacher, EndpointTeacher):
         return rows.keys() - store.keys()
-    missing, logits = store.logits(list(rows))
-    if len(missing) < len(rows):
-        member.teacher.check_stored(logits[[key not in missing for key in rows]])
-    return missing
+    found = store.lookup(list(rows))
+    if found:
+        member.teacher.check_stored(list(found.values()))
+    return rows.keys() - found.keys()
 
 
 def refuse_bias(codec: Codec, objective: Objective) -> None:

@@ -14,13 +14,16 @@ from distillery_api.run import StageRun
 from distillery_api.soft_labels import SoftLabels
 from distillery_api.sources import ModelSource
 from distillery_api.student import Student
+from distillery_api.teachers import Teacher as TeacherSpec
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from ..data.files import Rows
 from ..data.views import Views
 from ..model_folders import ModelFolder
+from ..teachers.endpoint_teacher import EndpointTeacher, endpoint_of
 from ..teachers.local import LocalTeacher, predict
+from ..teachers.naming_endpoint import naming_endpoint
 from ..teachers.teacher import Encoder
 from ..training.examples import Examples, Lookup, Split, collect, kept_by_teacher
 from ..training.learner import Learner, Learning
@@ -54,6 +57,10 @@ class Task(ABC, Generic[T]):
     @abstractmethod
     def fetch_teacher(self, run: StageRun, source: ModelSource, dest: Path) -> T:
         """Download a teacher's folder and check its static files. Raises InputRefused and storage errors."""
+
+    def endpoint_teacher(self, run: StageRun, spec: TeacherSpec) -> EndpointTeacher[Any]:
+        """A teacher behind an endpoint, where nothing is asked yet. Raises InputRefused (LabelsIndistinct)."""
+        return naming_endpoint(spec, self.head_of(endpoint_of(spec).labels or ()))
 
     @abstractmethod
     def load_rows(self, uri: str, field: str, columns: Columns, head: Head | None, workdir: Path) -> Rows:

@@ -1,103 +1,106 @@
 """A teacher behind an OpenAI-compatible endpoint: each row is a question, and each answer is paid for once."""
 
 import threading
-from collections.abc import Callable, Mapping
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Generic, TypeVar
 
-import numpy as np
-from distillery_api.digests import digest_of
-from distillery_api.soft_labels import SoftLabels
 from distillery_api.teachers import Endpoint
-from numpy.typing import NDArray
+from distillery_api.teachers import Teacher as TeacherSpec
 
 from ..context import Context
 from ..errors import InputRefused
-from ..labels.codecs import LogitsCodec
 from ..labels.segments import RowLabels
-from ..labels.store import LabelSet
 from ..labels.writer import SegmentWriter
 from ..tasks.head import Head
-from .asking import Interview, Terms
+from .asking import Ask, Interview, Terms
 from .chat_endpoint import ChatEndpoint, connect
-from .label_answers import LabelAnswer, LabelQuestions, Outcome, Tally
+from .outcomes import Finding, Outcome, Tally
 from .teacher import Teacher
 
-Write = Callable[[list[str], list[LabelAnswer], int], None]
+KeyedRow = tuple[str, Any]  # a row's key and its input
+A = TypeVar("A", bound=Finding)
 
 
 @dataclass
-class EndpointTeacher(Teacher):
-    """A chat model that names labels. variable: the environment variable that holds its key"""
+class EndpointTeacher(Teacher, Generic[A]):
+    """A chat model. variable: the environment variable that holds its key"""
 
     name: str
     spec: Endpoint
     variable: str
     head: Head
-    questions: LabelQuestions
-    digest: str
+    digest: str  # of what is asked of whom: the weights behind a name are the server's to keep as they are
 
-    def label_set(self, soft_labels: SoftLabels) -> LabelSet:
-        """Its answers are stored as logits, like those of a classifier here."""
-        codec = LogitsCodec(alignment="one position per row", vocabulary=self.head.outputs)
-        return LabelSet(codec=codec, teacher=self.digest, labels=list(self.head.labels))
+    fix: ClassVar[str]  # what to do where few answers are usable
+
+    @abstractmethod
+    async def answer(self, ask: Ask, row: KeyedRow) -> A:
+        """What it answers to a row."""
+
+    @abstractmethod
+    def stored(self, answer: A) -> RowLabels:
+        """An answer as it is stored, one position a row."""
+
+    @abstractmethod
+    def usable(self, labels: RowLabels) -> bool:
+        """Whether a stored answer is one."""
 
     def check(self, rows: Mapping[str, Any]) -> list[RowLabels]:
-        """Ask for a few rows by key. Raises InputRefused (AnswersUnusable) if none gets a usable answer."""
-        tally, found = Tally(self.spec.min_usable_share), list[LabelAnswer]()
+        """Answers to a few rows by key, in their order. Raises InputRefused (AnswersUnusable) if none is usable."""
+        tally, found = self._tally(), dict[str, A]()
 
-        def write(keys: list[str], answers: list[LabelAnswer], tokens: int) -> None:
-            found.extend(answers)
+        def write(keys: list[str], answers: list[A], tokens: int) -> None:
+            found.update(zip(keys, answers, strict=True))
 
-        Interview(rows, self.questions, write, tally.add, Terms(), threading.Event()).run(self._server())
+        Interview(keyed(rows), self.answer, write, tally.add, Terms(), threading.Event()).run(self._server())
         tally.check(min(self.spec.min_usable_share, 1 / len(rows)))
-        return stored(found)
+        return [self.stored(found[key]) for key in rows]
 
-    def check_stored(self, outputs: NDArray[np.float32]) -> None:
-        """Raise InputRefused (AnswersUnusable) where too few stored outputs [rows, outputs] are usable.
+    def check_stored(self, labels: Sequence[RowLabels]) -> None:
+        """Raise InputRefused (AnswersUnusable) where too few stored answers are usable.
 
         An earlier job may have paid for them and failed by them; nobody asks again.
         """
-        usable = int((~np.isnan(outputs).any(axis=1)).sum())
-        if usable < self.spec.min_usable_share * len(outputs):
+        usable = sum(map(self.usable, labels))
+        if usable < self.spec.min_usable_share * len(labels):
             raise InputRefused(
                 "AnswersUnusable",
-                f"teachers: '{self.name}' has answered {len(outputs)} of these rows before, {usable} of them usably;"
-                f" endpoint.minUsableShare asks for {self.spec.min_usable_share:.0%}: lower it, or describe the labels"
-                " in endpoint.instruction and ask again",
+                f"teachers: '{self.name}' has answered {len(labels)} of these rows before, {usable} of them usably;"
+                f" endpoint.minUsableShare asks for {self.spec.min_usable_share:.0%}: lower it, or {self.fix}",
             )
 
     def label(self, rows: Mapping[str, Any], writer: SegmentWriter, context: Context) -> None:
         """Some rows at a time, within what is left of the budget."""
-        tally = Tally(self.spec.min_usable_share)
+        tally = self._tally()
 
-        def write(keys: list[str], answers: list[LabelAnswer], tokens: int) -> None:
+        def write(keys: list[str], answers: list[A], tokens: int) -> None:
             unusable = sum(answer.outcome is not Outcome.ANSWERED for answer in answers)
-            writer.write(keys, stored(answers), tokens, unusable)
+            writer.write(keys, [self.stored(answer) for answer in answers], tokens, unusable)
 
-        def watch(answers: list[LabelAnswer]) -> None:
+        def watch(answers: list[A]) -> None:
             context.progress.advance(len(answers))
             tally.add(answers)
 
         budget = self.spec.token_budget
         terms = Terms(self.spec.concurrency, None if budget is None else writer.tokens_left(budget))
-        Interview(rows, self.questions, write, watch, terms, context.stop).run(self._server())
+        Interview(keyed(rows), self.answer, write, watch, terms, context.stop).run(self._server())
         tally.check(self.spec.min_usable_share)
+
+    def _tally(self) -> Tally:
+        return Tally(self.spec.min_usable_share, self.fix)
 
     def _server(self) -> ChatEndpoint:
         return connect(f"teachers: '{self.name}'", self.spec, self.variable)
 
 
-def stored(answers: list[LabelAnswer]) -> list[RowLabels]:
-    """Answers as they are stored, one position a row."""
-    return [{"logits": answer.logits[None]} for answer in answers]
+def keyed(rows: Mapping[str, Any]) -> dict[str, KeyedRow]:
+    """Rows by key, each with its key: a question may depend on it."""
+    return {key: (key, row) for key, row in rows.items()}
 
 
-def endpoint_teacher(name: str, spec: Endpoint, variable: str, head: Head) -> EndpointTeacher:
-    """The teacher as its spec describes it. Raises InputRefused (LabelsIndistinct).
-
-    Its digest is of what is asked of whom: the weights behind a name are the server's to keep as they are.
-    """
-    questions = LabelQuestions(tuple(spec.labels), spec.instruction, soft=spec.answers == "TopLogprobs")
-    asked = {"url": spec.url, "model": spec.model, "answers": spec.answers, "prompt": questions.prompt}
-    return EndpointTeacher(name, spec, variable, head, questions, digest_of(asked))
+def endpoint_of(spec: TeacherSpec) -> Endpoint:
+    """Where the teacher is."""
+    assert spec.endpoint is not None  # noqa: S101 - whoever asks has seen it
+    return spec.endpoint

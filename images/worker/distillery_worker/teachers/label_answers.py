@@ -1,10 +1,8 @@
 """Classification by a chat model: the prompt with the label names, and what its answers say as logits."""
 
 import math
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,25 +10,17 @@ from numpy.typing import NDArray
 from ..errors import InputRefused
 from .asking import Ask
 from .chat_endpoint import Answer, Message, Question, QuestionRefused
+from .outcomes import Outcome
 
+INSTRUCTION = "Classify the text that the user gives."  # where the spec says nothing
 RULE = "Answer with exactly one of these labels, and nothing else:"
 REMINDER = "That is none of the labels."
 TOP = 20  # log-probabilities that servers give at most by default
 # A label that was not named: far enough below for a probability of 0 at every temperature up to 100, and finite.
 NOT_NAMED = -1e5
-EARLY = 50  # rows after which hopeless answers end the asking
 LEAST_ON_LABELS = 0.5  # probability of the first token that must be on labels, or it is no answer to the question
 LEAST = 1e-12  # probability of a label where nothing is left
 MOST_AMBIGUOUS = 0.01  # probability of first tokens with which more than one label begins
-
-
-class Outcome(StrEnum):
-    """What came of a row."""
-
-    ANSWERED = "answered"
-    OUTSIDE = "outside"  # no label, asked twice
-    AMBIGUOUS = "ambiguous"  # its first token begins several labels
-    REFUSED = "refused"  # the server does not answer this row
 
 
 @dataclass(frozen=True)
@@ -167,32 +157,3 @@ def read_first_token(answer: Answer, labels: Sequence[str]) -> LabelAnswer:
         left = max(0.0, 1.0 - sum(probability for _, probability in given)) / absent.sum()
         mass[absent] = max(min(left, *(probability for _, probability in given)), LEAST)
     return LabelAnswer(Outcome.ANSWERED, np.log(mass / mass.sum()).astype(np.float32), answer.text)
-
-
-@dataclass
-class Tally:
-    """Counts of outcomes, and whether enough of them are usable. `least`: the share that must be."""
-
-    least: float
-    counts: Counter[Outcome] = field(default_factory=Counter)
-    example: LabelAnswer | None = None  # of an answer that is not usable
-
-    def add(self, answers: Sequence[LabelAnswer]) -> None:
-        """Count; raise InputRefused (AnswersUnusable) as soon as it is hopeless."""
-        self.counts.update(answer.outcome for answer in answers)
-        self.example = next((each for each in answers if each.outcome is not Outcome.ANSWERED), self.example)
-        if self.counts.total() >= EARLY:
-            self.check(self.least / 2)
-
-    def check(self, least: float) -> None:
-        """Raise InputRefused (AnswersUnusable), with counts and an example, where fewer than this share are usable."""
-        total = self.counts.total()
-        if self.example is None or self.counts[Outcome.ANSWERED] >= least * total:
-            return
-        found = ", ".join(f"{count} {outcome}" for outcome, count in sorted(self.counts.items()))
-        raise InputRefused(
-            "AnswersUnusable",
-            f"teachers: answers to {total} rows: {found}; one that was {self.example.outcome}:"
-            f" {self.example.said[:100]!r}; endpoint.minUsableShare asks for {self.least:.0%}: describe the labels in"
-            " endpoint.instruction, or use a more capable model",
-        )

@@ -26,7 +26,7 @@ from ..labels.store import LabelSet, LabelStore, refuse_missing
 from ..tasks.head import Head
 from ..tasks.registry import task_of
 from ..tasks.task import Task
-from .endpoint_teacher import EndpointTeacher, endpoint_teacher
+from .endpoint_teacher import EndpointTeacher
 from .ensemble import Floats, align, common_labels, disagreement, mean_log_probabilities, route
 from .local import LocalTeacher
 from .teacher import Teacher
@@ -211,7 +211,7 @@ def fetch(run: StageRun, spec: TeacherSpec, number: int, context: Context) -> Te
     """One teacher, by where it is."""
     task = task_of(run)
     if spec.endpoint:
-        return endpoint_teacher(spec.name, spec.endpoint, spec.api_key_variable, task.head_of(spec.endpoint.labels))
+        return task.endpoint_teacher(run, spec)
     assert spec.model is not None  # noqa: S101 - the API takes one of the two
     teacher: LocalTeacher = task.fetch_teacher(run, spec.model, context.folder(f"teacher-{number}"))
     return teacher
