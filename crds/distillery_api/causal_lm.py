@@ -23,7 +23,8 @@ CAUSAL_LM_RULES = (
     ),
     (
         f"!({FROM_TEXT}) || (self.objective.divergence == 'forward' && !has(self.objective.temperature)"
-        " && !has(self.objective.hiddenStates) && !has(self.objective.attention))",
+        " && !has(self.objective.hiddenStates) && !has(self.objective.attention)"
+        " && !has(self.objective.maxDisagreement))",
         "of kind text the student learns the words alone; of objective set alpha, or use another softLabels.kind",
         ".objective",
     ),

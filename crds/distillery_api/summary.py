@@ -42,7 +42,7 @@ class LabelResult(Model):
     labelled_rows: int
     reused_rows: int
     rechecked_rows: int | None = None  # of the reused, by each teacher with weights
-    unusable_rows: int | None = None  # of the labelled: an endpoint's answer that is no label
+    unusable_rows: int | None = None  # of the labelled: an endpoint's answer is no label, or text without end or words
     tokens: int | None = None  # that endpoints counted
 
 

@@ -221,7 +221,8 @@ def api_keys(run: Run) -> list[dict[str, Any]]:
 
 def asked_servers(run: Run) -> Iterator[tuple[str, ChatServer]]:
     """The chat servers that a stage asks, each after the environment variable of its key."""
-    if run.stage in ("preflight", "label", "evaluate"):
+    # What an endpoint has written is judged by a folder: evaluate asks for labels alone.
+    if run.stage in ("preflight", "label") or (run.stage == "evaluate" and run.soft_labels.kind != "text"):
         yield from ((teacher.api_key_variable, teacher.endpoint) for teacher in run.teachers if teacher.endpoint)
     answers = run.dataset.wanted_filters.answers
     if run.stage in ("preflight", "label") and answers and answers.judge:

@@ -19,9 +19,9 @@ KEY = {
 }
 
 
-def stages() -> dict[str, dict[str, Any]]:
-    """The pod template of each stage of a job with these teachers."""
-    world, found = JobWorld(teachers=TEACHERS), {}
+def stages(**spec: Any) -> dict[str, dict[str, Any]]:
+    """The pod template of each stage of a job with these teachers, or as the spec says."""
+    world, found = JobWorld(**{"teachers": TEACHERS} | spec), {}
     digests = {"main": DIGESTS["teacher"], "pinned": DIGESTS["incumbent"]}
     results = {"preflight": preflight().model_copy(update={"teacher_digests": digests})}
     world.settle()
@@ -70,6 +70,18 @@ def test_the_key_of_a_judge_goes_to_the_stages_that_ask_it():
             world.succeed()
     given = [{"secretKeyRef": {"name": "judge-key", "key": "apiKey", "optional": True}}]
     assert keys == {"preflight": given, "label": given, "train": [], "compress": [], "evaluate": []}
+
+
+def test_an_endpoint_that_writes_is_asked_by_preflight_and_label_alone():
+    endpoint = {name: value for name, value in BIG.items() if name != "labels"}
+    folder = {"name": "main", "weight": 0, "model": {"uri": "pvc://models/main"}}
+    teachers = [{"name": "far-away", "endpoint": endpoint}, folder]
+    columns = {"train": "s3://bucket/train.parquet", "test": "s3://bucket/test.parquet"}
+    dataset = columns | {"columns": {"prompt": "question", "response": "answer"}}
+    found = stages(task="causal-lm", teachers=teachers, dataset=dataset, softLabels={"kind": "text"})
+    keys = {stage: KEY in template["spec"]["containers"][0]["env"] for stage, template in found.items()}
+    assert keys == {"preflight": True, "label": True, "train": False, "compress": False, "evaluate": False}
+    assert told(found["evaluate"]).teachers[1].model.digest == DIGESTS["teacher"]
 
 
 def test_status_tells_the_digests_of_several_teachers_by_name():

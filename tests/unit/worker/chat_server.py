@@ -24,9 +24,11 @@ class Reply:
     cut: bool = False
 
 
-def completion(text: str, tokens: int | None = 10, top: list[list[tuple[str, float]]] | None = None) -> Reply:
+def completion(
+    text: str, tokens: int | None = 10, top: list[list[tuple[str, float]]] | None = None, finish: str = "stop"
+) -> Reply:
     """A chat completion in OpenAI's form. top: tokens and log-probabilities at each position."""
-    choice: dict[str, Any] = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+    choice: dict[str, Any] = {"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text}}
     if top is not None:
         choice["logprobs"] = {
             "content": [

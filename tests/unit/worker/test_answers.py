@@ -1,11 +1,14 @@
 """What a teacher wrote: which answers are learned from, and what each filter counts."""
 
+import math
+
 import pytest
 from distillery_api.chat_server import ChatServer
 from distillery_api.filters import Answers, NearDuplicates
 from distillery_api.judge import Judge
-from distillery_worker.data.answers import Answer, answer_filters, echo, repetition
+from distillery_worker.data.answers import Answer, answer_filters, echo, repetition, stored_answer
 from distillery_worker.data.sifting import sift
+from distillery_worker.teachers.writing_teacher import text_labels
 
 PROMPT = "Why does the sea look blue on a clear day?"
 GOOD = Answer(PROMPT, "Water takes up red light more than blue light, so what comes back is mostly blue.", True, -0.7)
@@ -51,6 +54,12 @@ def test_a_grade_belongs_to_a_prompt_and_an_answer() -> None:
 def test_an_answer_as_likely_as_is_asked_for_stays() -> None:
     kept, _ = sift([GOOD], answer_filters(Answers(min_likelihood=-0.7)))
     assert kept == [GOOD]
+
+
+def test_equal_answers_are_equal_though_an_endpoint_tells_no_likelihood() -> None:
+    one, other = (stored_answer("why", text_labels("because", True, math.nan)) for _ in range(2))
+    assert one == other
+    assert one.log_likelihood is None
 
 
 def test_of_answers_that_are_alike_the_first_stays() -> None:

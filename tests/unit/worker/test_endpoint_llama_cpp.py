@@ -2,16 +2,21 @@
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import micro
 import numpy as np
 import pytest
 import tiny_llm
+from distillery_api.soft_labels import SoftLabels
+from distillery_api.teachers import Teacher
 from distillery_worker.errors import InputRefused
+from distillery_worker.tasks.next_token import NextToken
 from distillery_worker.teachers.asking import Ask, Interview, Terms
 from distillery_worker.teachers.chat_endpoint import Answer, ChatEndpoint, Message, Question
 from distillery_worker.teachers.label_answers import LabelAnswer, LabelQuestions
 from distillery_worker.teachers.outcomes import Outcome
+from distillery_worker.teachers.writing_endpoint import WritingEndpoint, writing_endpoint
 from scipy.special import softmax
 
 LABELS = tiny_llm.QUESTIONS.labels
@@ -73,6 +78,32 @@ def test_a_text_answer_and_its_cost_come_back_as_the_server_counts_them(url: str
     prompt = llm.tokenizer.encode(tiny_llm.rendered([Message("user", "the owl")])).ids
     assert answers[0].tokens is not None
     assert len(prompt) < answers[0].tokens <= len(prompt) + 3
+
+
+def writer(url: str, instruction: str | None, **soft_labels: Any) -> WritingEndpoint:
+    endpoint = {"url": url, "model": "tiny", "instruction": instruction, "minUsableShare": 0}
+    spec = Teacher.model_validate({"name": "tiny", "endpoint": endpoint})
+    return writing_endpoint(spec, SoftLabels(kind="text", **soft_labels), NextToken())
+
+
+def answers(teacher: WritingEndpoint, rows: list[str], monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
+    monkeypatch.setenv("TEACHER_TINY_API_KEY", tiny_llm.KEY)
+    found = teacher.check({row: (row,) for row in rows})
+    return [(labels["answer"].item(), bool(labels["finished"].item())) for labels in found]
+
+
+def test_it_writes_and_ends_its_answers_or_is_cut(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = writer(url, tiny_llm.QUESTIONS.prompt, max_new_tokens=8)
+    assert answers(whole, list(ROWS)[:4], monkeypatch) == [(animal, True) for animal in list(ROWS.values())[:4]]
+    cut = writer(url, tiny_llm.QUESTIONS.prompt, max_new_tokens=1)
+    assert answers(cut, list(ROWS)[:4], monkeypatch) == [(animal, False) for animal in list(ROWS.values())[:4]]
+
+
+def test_draws_come_again_by_their_seed(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, drawn = ["a house", "xyz", "quietly", "garden"], {"max_new_tokens": 12, "temperature": 50.0}
+    first, again, other = (answers(writer(url, None, seed=seed, **drawn), rows, monkeypatch) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
 
 
 def test_a_row_that_does_not_fit_its_context_is_refused_and_the_others_are_answered(url: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import micro
 import micro_language
 import pytest
-from chat_server import scripted
+from chat_server import completion, scripted
 from distillery.__main__ import main
 from distillery.local import local_run, worker
 from distillery_api.digests import digest_bytes
@@ -28,15 +28,19 @@ class InThisProcess:
         return self.code
 
 
+def write_manifest(path: Path, spec: dict[str, Any]) -> None:
+    body = {"apiVersion": "distillery.dev/v1alpha1", "kind": "DistillationJob", "metadata": {"name": "animals"}}
+    path.write_text(json.dumps({**body, "spec": spec | {"storage": {"uri": "s3://replaced/below"}}}))
+
+
 def write_job(path: Path, source: Path) -> None:
     files = {name: f"file://{source}/{name}.parquet" for name in ("train", "unlabelled", "test")}
     spec = {
         "task": "text-classification", "teachers": [{"model": {"uri": f"file://{source}/teacher"}}],
         "student": micro.STUDENT, "training": micro.TRAINING, "dataset": files, "gate": {"minRetention": 0.5},
-        "softLabels": {"shards": 2}, "storage": {"uri": "s3://replaced/below"},
+        "softLabels": {"shards": 2},
     }  # fmt: skip
-    body = {"apiVersion": "distillery.dev/v1alpha1", "kind": "DistillationJob", "metadata": {"name": "animals"}}
-    path.write_text(json.dumps({**body, "spec": spec}))
+    write_manifest(path, spec)
 
 
 @pytest.fixture
@@ -105,3 +109,24 @@ def test_what_gc_leaves_of_a_run_is_sound_and_enough_to_run_again(
     assert main(command) == 0
     assert "every row already has soft labels of this teacher" in capsys.readouterr().out
     assert len(list(storage.glob("students/*/attempts/*/student"))) == 1
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_job_whose_answers_an_endpoint_writes_runs_to_its_report(
+    writing_source: Path, storage: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gold = dict(micro_language.exchanges())
+    folder = {"name": "yardstick", "weight": 0, "model": {"uri": f"file://{writing_source}/teacher"}}
+    fields = micro_language.from_text(writing_source)
+    student, training = {"config": micro_language.CONFIG}, micro_language.TRAINING
+    with scripted(lambda text, before: completion(gold[text])) as server:
+        teachers = [{"name": "big", "endpoint": {"url": server.url, "model": "big-chat"}}, folder]
+        spec = {"task": "causal-lm", "teachers": teachers, "student": student, "training": training, **fields}
+        write_manifest(tmp_path / "job.yaml", spec | {"gate": {"minRetention": 0.1}})
+        command = ["run", "-f", str(tmp_path / "job.yaml"), "--storage", str(storage)]
+        assert main(command) == 0
+    shown = capsys.readouterr().out
+    assert "26 rows labelled, 0 reused" in shown
+    report = json.loads(Path(shown.rsplit("file://", 1)[1].strip()).read_text())
+    assert report["verdict"]["verdict"] == "Pass"
+    assert report["teacher"]["uri"] == folder["model"]["uri"]

@@ -1,5 +1,6 @@
 """What a teacher wrote, and what a judge thinks of it: which answers are sound enough to learn from."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -21,7 +22,7 @@ class Answer(NamedTuple):
     prompt: str
     text: str
     finished: bool  # the teacher ended it, and not the limit of tokens
-    log_likelihood: float  # of a token, its end included: the mean under the teacher at temperature 1, in nats
+    log_likelihood: float | None  # a token's mean, its end included, under the teacher at temperature 1; in nats
     slice: str = ""
     grade: int | None = None  # by the judge: 1 to 10, 0 where it gave none; None where it was not asked
 
@@ -33,8 +34,10 @@ class Answer(NamedTuple):
 
 def stored_answer(prompt: str, labels: RowLabels, value: str = "") -> Answer:
     """The answer of a row of a slice, with its grade where the labels have one beside it."""
+    # An endpoint tells no likelihood. NaN, which equals nothing, would make equal answers differ.
     text, finished, likelihood = (labels[name].item() for name in ("answer", "finished", "log_likelihood"))
-    return Answer(prompt, text, finished, likelihood, value, labels["grade"].item() if "grade" in labels else None)
+    told = None if math.isnan(likelihood) else likelihood
+    return Answer(prompt, text, finished, told, value, labels["grade"].item() if "grade" in labels else None)
 
 
 def answer_filters(wanted: Answers) -> Iterator[Step[Answer]]:
@@ -58,7 +61,12 @@ def sound_filters(wanted: Answers) -> Iterator[Step[Answer]]:
     if (limit := wanted.max_repetition) is not None:
         yield "repetition", lambda answers: [repetition(answer.text) <= limit for answer in answers]
     if (least := wanted.min_likelihood) is not None:
-        yield "unlikely", lambda answers: [answer.log_likelihood >= least for answer in answers]
+        yield "unlikely", lambda answers: [likely(answer, least) for answer in answers]
+
+
+def likely(answer: Answer, least: float) -> bool:
+    """Whether the teacher finds it so likely."""
+    return answer.log_likelihood is not None and answer.log_likelihood >= least
 
 
 def first_of_each(slices: Sequence[str], most: int) -> list[bool]:

@@ -25,6 +25,7 @@ class Report(Model):
     job: JobRef
     attempt: int
     teacher: Content
+    writer: Content | None = None  # of the answers, where it is an endpoint and the teacher is the folder beside it
     test: Content
     artifact: ArtifactRef
     incumbent: ArtifactRef | None = None

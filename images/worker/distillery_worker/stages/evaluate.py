@@ -87,13 +87,13 @@ def evaluate(run: EvaluateRun, context: Context) -> VerdictStatus:
     rows = task.load_rows(run.dataset.test, "test", run.dataset.columns, head, context.folder("data"))
     test = task.units(rows, task.encoder(context.folder("artifact"), manifest.preprocessing))
     evaluation = Evaluation(run, context, task, head, test)
-    count = 1 + len(panel.members) + bool(record.control) + bool(run.incumbent)
+    count = 1 + len(panel.in_verdict.members) + bool(record.control) + bool(run.incumbent)
     context.progress.start(len(test) * count, "answers")
     evaluation.models["student"] = evaluation.served("artifact", manifest, run.artifact.digest)
-    score_teacher(evaluation, manifest, panel)
+    score_teacher(evaluation, manifest, panel.in_verdict)
     score_control(evaluation, manifest, record, student_prefix(storage, run.student_key))
     score_incumbent(evaluation, run.incumbent)
-    return publish(evaluation, target, record, judge(evaluation))
+    return publish(evaluation, panel, target, record, judge(evaluation))
 
 
 def read_report(target: Prefix) -> VerdictStatus | None:
@@ -179,14 +179,19 @@ def columns(evaluation: Evaluation) -> dict[str, Sequence[Any]]:
     return recorded(evaluation.head, evaluation.test, answers)
 
 
-def publish(evaluation: Evaluation, target: Prefix, record: TrainRecord, verdict: Verdict) -> VerdictStatus:
+def publish(
+    evaluation: Evaluation, panel: Panel, target: Prefix, record: TrainRecord, verdict: Verdict
+) -> VerdictStatus:
     """Write items.parquet, then report.json, which is never overwritten."""
     run, models, items = evaluation.run, evaluation.models, items_file(evaluation)
     target.write(ITEMS, items)
     report = Report(
         job=run.job,
         attempt=run.attempt,
-        teacher=Content(uri=", ".join(teacher.place for teacher in run.teachers), digest=models["teacher"].digest),
+        teacher=Content(
+            uri=", ".join(member.spec.place for member in panel.in_verdict.members), digest=models["teacher"].digest
+        ),
+        writer=writer_of(panel),
         test=Content(uri=run.dataset.test, digest=evaluation.test.digest),
         artifact=run.artifact,
         incumbent=run.incumbent,
@@ -203,6 +208,13 @@ def publish(evaluation: Evaluation, target: Prefix, record: TrainRecord, verdict
     status = read_report(target)
     assert status is not None  # noqa: S101 - written just above
     return status
+
+
+def writer_of(panel: Panel) -> Content | None:
+    """Who wrote what was learned, where that is not the teacher of the verdict."""
+    if panel.yardstick is None or panel.writer is None:
+        return None
+    return Content(uri=panel.writer.spec.place, digest=panel.writer.teacher.digest)
 
 
 def items_file(evaluation: Evaluation) -> bytes:

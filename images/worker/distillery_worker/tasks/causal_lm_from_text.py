@@ -9,6 +9,7 @@ from distillery_api.objective import Objective
 from distillery_api.run import StageRun
 from distillery_api.soft_labels import SoftLabels
 from distillery_api.sources import ModelSource
+from distillery_api.teachers import Teacher as TeacherSpec
 from transformers import PreTrainedModel
 
 from ..data.files import Rows
@@ -17,6 +18,7 @@ from ..data.splits import validation_rows
 from ..data.views import Views
 from ..teachers.language_checks import check_output_layer
 from ..teachers.language_model import LanguageModelTeacher, fetch_language_model, text_codec
+from ..teachers.writing_endpoint import WritingEndpoint, writing_endpoint
 from ..teachers.writing_teacher import WritingTeacher
 from ..training.answer_learner import AnswerLearner, Lessons, collect_lessons, kept_answers, without_answers
 from ..training.examples import Lookup, Split
@@ -32,6 +34,10 @@ class CausalLmFromText(LanguageTask):
     def fetch_teacher(self, run: StageRun, source: ModelSource, dest: Path) -> WritingTeacher:
         """A causal language model that writes."""
         return fetch_language_model(WritingTeacher, source, run.dataset.sequence_length, NextToken(), dest)
+
+    def endpoint_teacher(self, run: StageRun, spec: TeacherSpec) -> WritingEndpoint:
+        """A chat model that writes."""
+        return writing_endpoint(spec, run.soft_labels, NextToken())
 
     def load_rows(self, uri: str, field: str, columns: Columns, head: Head | None, workdir: Path) -> Rows:
         """Prompts with gold responses, or of `unlabelled` alone."""

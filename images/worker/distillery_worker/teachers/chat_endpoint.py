@@ -26,20 +26,27 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked. top_logprobs: how many log-probabilities are wanted at each token of the answer."""
+    """What is asked. top_logprobs: how many log-probabilities are wanted at each token of the answer.
+
+    temperature: 0 asks for the most likely answer; seed: of the draws, for servers that heed it
+    """
 
     messages: tuple[Message, ...]
     max_tokens: int
     top_logprobs: int = 0
+    temperature: float = 0
+    seed: int | None = None
 
     def body(self, model: str) -> dict[str, Any]:
-        """The request's JSON. Temperature 0: the most likely answer."""
+        """The request's JSON."""
         body: dict[str, Any] = {
             "model": model,
             "messages": [message._asdict() for message in self.messages],
             "max_tokens": self.max_tokens,
-            "temperature": 0,
+            "temperature": self.temperature,
         }
+        if self.seed is not None:
+            body["seed"] = self.seed
         return body | ({"logprobs": True, "top_logprobs": self.top_logprobs} if self.top_logprobs else {})
 
     @property

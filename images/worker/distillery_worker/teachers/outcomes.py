@@ -17,6 +17,8 @@ class Outcome(StrEnum):
     ANSWERED = "answered"
     OUTSIDE = "outside"  # no label, asked twice
     AMBIGUOUS = "ambiguous"  # its first token begins several labels
+    UNFINISHED = "unfinished"  # a text without its end
+    EMPTY = "empty"  # a text without words
     REFUSED = "refused"  # the server does not answer this row
 
 

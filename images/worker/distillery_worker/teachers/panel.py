@@ -19,7 +19,7 @@ from ..context import Context
 from ..data.files import Rows
 from ..data.views import Views
 from ..errors import InputRefused
-from ..labels.codecs import many_positions
+from ..labels.codecs import TextCodec, many_positions
 from ..labels.local_copy import local_copy
 from ..labels.segments import LabelledRows, RowLabels
 from ..labels.store import LabelSet, LabelStore, refuse_missing
@@ -31,6 +31,7 @@ from .ensemble import Floats, align, common_labels, disagreement, mean_log_proba
 from .local import LocalTeacher
 from .teacher import Teacher
 from .text import fetch_text_teacher
+from .writing_endpoint import WritingEndpoint
 
 QUESTIONS = 4  # rows that preflight asks an endpoint for
 AskMember = Callable[["Member", dict[str, Any]], NDArray[np.float32]]  # rows by key -> outputs in their order
@@ -73,6 +74,30 @@ class Panel:
         specs = [member.spec for member in self.members]
         return digest_of([[part, spec.weight, sorted(spec.slices)] for part, spec in zip(parts, specs, strict=True)])
 
+    @property
+    def writer(self) -> Member | None:
+        """The one that writes, where the student learns texts."""
+        texts = (member for member in self.members if isinstance(member.labels.codec, TextCodec))
+        return next((member for member in texts if member.spec.weight > 0), None)
+
+    @property
+    def yardstick(self) -> Member | None:
+        """The folder beside an endpoint that writes: it is never asked, and gives the likelihood that the other cannot.
+
+        A chat endpoint does not tell how likely it finds a given text.
+        """
+        if self.writer is None or not isinstance(self.writer.teacher, WritingEndpoint):
+            return None
+        return next(member for member in self.members if isinstance(member.teacher, LocalTeacher))
+
+    @property
+    def in_verdict(self) -> "Panel":
+        """The teachers that the student is held against: the yardstick where there is one, else all."""
+        if (member := self.yardstick) is None:
+            return self
+        spec = member.spec.model_copy(update={"weight": 1.0, "slices": []})
+        return replace(self, members=(replace(member, spec=spec),))
+
     def weights(self, rows: Rows) -> Floats:
         """What each teacher counts on each row: [teachers, rows]. Raises InputRefused (SliceWithoutTeacher)."""
         specs = [member.spec for member in self.members]
@@ -106,8 +131,8 @@ class Panel:
         Logits are NaN where no answer is usable, and where the teachers disagree more than that. Raises InputRefused
         (LabelsMissing).
         """
-        if len(self.members) == 1:
-            store = self.members[0].store(storage)
+        if one := self.writer or (self.members[0] if len(self.members) == 1 else None):
+            store = one.store(storage)
             large = many_positions(store.labels.codec)
             return local_copy(store, rows.keys, folder) if large else store.rows(rows.keys)
         missing: set[str] = set()
@@ -164,24 +189,27 @@ class Panel:
     def check(self, task: Task[Any], first: Sequence[tuple[str, Any]]) -> dict[str, list[RowLabels]]:
         """Answers of every teacher that counts to the first rows, given with their keys; by labels key.
 
-        Raises InputRefused.
+        The yardstick is tried on them as well. Raises InputRefused.
         """
         answered = dict[str, list[RowLabels]]()
         for number, member in enumerate(self.members):
-            if member.spec.weight > 0 and member.labels.key not in answered:
-                with named(f"teachers[{number}]"):
+            with named(f"teachers[{number}]"):
+                if member.spec.weight > 0 and member.labels.key not in answered:
                     answered[member.labels.key] = tried(task, member, first)
+                elif member is self.yardstick:
+                    task.check_teacher(self.local, [row for _, row in first])
         return answered
 
 
 def tried(task: Task[Any], member: Member, first: Sequence[tuple[str, Any]]) -> list[RowLabels]:
     """Let one teacher answer: its labels as they are stored, of the first rows alone where they are texts.
 
-    A few answers of an endpoint stand for those of all.
+    A few labels that an endpoint names stand for those of all.
     """
     if isinstance(member.teacher, EndpointTeacher):
         answers = member.teacher.check(dict(first[:QUESTIONS]))
-        return list(islice(cycle(answers), len(first)))
+        texts = isinstance(member.labels.codec, TextCodec)
+        return answers if texts else list(islice(cycle(answers), len(first)))
     assert isinstance(member.teacher, LocalTeacher)  # noqa: S101 - there is no other
     task.check_teacher(member.teacher, [row for _, row in first])
     asked = first[: member.teacher.tried_rows]
