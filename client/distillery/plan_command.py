@@ -192,9 +192,13 @@ def reused_exactly(folders: Folders, checked: PreflightResult) -> Iterator[str]:
 
 def reused_perhaps(storage: Prefix, folders: Folders, spec: Mapping[str, Any]) -> Iterator[str]:
     """By the teacher's digest, where the spec pins it: rows and student keys are for preflight to find."""
-    pinned = (spec["teachers"][0].get("model") or {}).get("digest")
-    if pinned is None:
-        yield "Reused: unknown; --preflight tells, or pin teachers[0].model.digest to see its stored labels here."
+    number, asked = next((number, each) for number, each in enumerate(spec["teachers"]) if each["weight"] > 0)
+    if (folder := asked.get("model")) is None:
+        yield "Reused: unknown; --preflight tells."
+        return
+    if (pinned := folder.get("digest")) is None:
+        field = f"teachers[{number}].model.digest"
+        yield f"Reused: unknown; --preflight tells, or pin {field} to see its stored labels here."
         return
     rows = sum(stored_rows(storage, key, entries, pinned) for key, entries in folders.labels.items())
     yield f"Reused: up to {rows} rows that this teacher labelled; --preflight tells which, and whether a student is."

@@ -14,7 +14,7 @@ from distillery.estimate.amounts import Sizes, answer_bytes, stage_work
 from distillery.plan_command import labels_blocks, read_columns
 from distillery_api.distillationjob import DistillationJobSpec
 from distillery_api.soft_labels import NEW_TOKENS
-from stage_results import job_spec
+from stage_results import DIGESTS, job_spec
 
 Capture = pytest.CaptureFixture[str]
 SIZES = Sizes(learned_rows=100, learned_bytes=4000, tested_bytes=400, teacher=1000, student=10)
@@ -50,7 +50,8 @@ def test_of_unlabelled_prompts_no_response_is_read() -> None:
     assert read_columns({"text": "body"}, "text-classification", "unlabelled") == ["body"]
 
 
-def test_a_plan_tells_what_answers_take_at_most(tmp_path: Path, job_file: Callable[..., str], capsys: Capture) -> None:
+def answered_job(tmp_path: Path, job_file: Callable[..., str], teachers: list[dict[str, Any]]) -> str:
+    """100 prompts with responses and 20 without, that the teachers answer in 192 tokens each."""
     pair = {"prompt": [f"question {number}" for number in range(100)], "response": ["an answer"] * 100}
     for field in ("train", "test"):
         pq.write_table(pa.table(pair), tmp_path / f"{field}.parquet")
@@ -59,7 +60,7 @@ def test_a_plan_tells_what_answers_take_at_most(tmp_path: Path, job_file: Callab
     path = Path(
         job_file(
             task="causal-lm",
-            teachers=[{"model": {"uri": f"file://{tmp_path}/nothing"}}],
+            teachers=teachers,
             dataset=dataset | {"columns": {"prompt": "prompt", "response": "response"}},
             softLabels={"kind": "text", "maxNewTokens": 192},
         )
@@ -67,8 +68,26 @@ def test_a_plan_tells_what_answers_take_at_most(tmp_path: Path, job_file: Callab
     job = json.loads(path.read_text())
     del job["spec"]["promoteTo"]
     path.write_text(json.dumps(job))
-    assert main(["plan", "-f", str(path), "--storage", str(tmp_path / "storage")]) == 0
+    return str(path)
+
+
+def test_a_plan_tells_what_answers_take_at_most(tmp_path: Path, job_file: Callable[..., str], capsys: Capture) -> None:
+    job = answered_job(tmp_path, job_file, [{"model": {"uri": f"file://{tmp_path}/nothing"}}])
+    assert main(["plan", "-f", job, "--storage", str(tmp_path / "storage")]) == 0
     shown = capsys.readouterr().out
     assert "unlabelled  20 " in shown
     assert "Soft labels (text): at most 97.5 KiB for at most 120 rows" in shown
     assert "has no column" not in shown
+
+
+def test_of_an_endpoint_that_writes_a_plan_tells_nothing_that_only_its_server_knows(
+    tmp_path: Path, job_file: Callable[..., str], capsys: Capture
+) -> None:
+    folder = {"uri": f"file://{tmp_path}/nothing", "digest": DIGESTS["teacher"]}
+    endpoint = {"url": "https://host/v1", "model": "big-chat"}
+    teachers = [{"name": "yardstick", "weight": 0, "model": folder}, {"name": "big", "endpoint": endpoint}]
+    job = answered_job(tmp_path, job_file, teachers)
+    assert main(["plan", "-f", job, "--storage", str(tmp_path / "storage")]) == 0
+    shown = capsys.readouterr().out
+    assert "label      1 of 1  0     unknown" in shown
+    assert "Reused: unknown; --preflight tells.\n" in shown
