@@ -236,6 +236,19 @@ def test_a_folder_that_cannot_be_held_against_is_refused_before_anything_is_writ
     assert refused.value.reason == "TokenizerMismatch"
 
 
+def test_a_folder_whose_chat_template_fails_is_named_by_its_place(
+    writing_source: Path, storage: Path, context: Context, tmp_path: Path
+) -> None:
+    folder = tmp_path / "teacher"
+    shutil.copytree(writing_source / "teacher", folder)
+    micro.write_tokenizer(folder, chat_template="{{ raise_exception('no') }}")
+    for file in writing_source.glob("*.parquet"):
+        shutil.copy(file, tmp_path)
+    with scripted(says_gold) as server, pytest.raises(InputRefused, match=r"^teachers\[1\]\.model: the chat template"):
+        Pipeline(writing_source, storage, context, **fields(server, folder))
+    assert not server.asked
+
+
 def test_what_answers_will_take_is_told_by_the_first_ones(job: Callable[..., Pipeline], storage: Path) -> None:
     with scripted(says_gold) as server:
         pipeline = job(server)

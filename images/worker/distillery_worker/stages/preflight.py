@@ -24,7 +24,7 @@ from ..model_folders import ModelFolder
 from ..tasks.head import Head
 from ..tasks.registry import task_of
 from ..teachers.endpoint_teacher import EndpointTeacher
-from ..teachers.panel import Member, fetch_panel
+from ..teachers.panel import Member, Panel, fetch_panel, named
 from ..training.signals import signals_of
 from .dataset import curate, load_files, selection_key
 from .rechecking import recheck_all
@@ -34,9 +34,14 @@ FIRST_ROWS = 32  # that the teacher is tried on
 
 def preflight(run: PreflightRun, context: Context) -> PreflightResult:
     """Raises InputRefused with the first thing that is wrong."""
-    task = task_of(run)
     panel = fetch_panel(run, context)
-    teacher = panel.local
+    with named(panel.local_field, "teachers[0].model"):
+        return inspected(run, panel, context)
+
+
+def inspected(run: PreflightRun, panel: Panel, context: Context) -> PreflightResult:
+    """The rest, once the teachers are loaded."""
+    task, teacher = task_of(run), panel.local
     curated = curate(run, load_files(run, panel.head, (*LEARNED, "test"), context))
     files = curated.files
     check_rows(files)

@@ -75,6 +75,13 @@ class Panel:
         return digest_of([[part, spec.weight, sorted(spec.slices)] for part, spec in zip(parts, specs, strict=True)])
 
     @property
+    def local_field(self) -> str:
+        """The field of the spec that says where `local` is."""
+        folders = (number for number, member in enumerate(self.members) if isinstance(member.teacher, LocalTeacher))
+        number = next(folders, None)
+        return "student.model" if number is None else f"teachers[{number}].model"
+
+    @property
     def writer(self) -> Member | None:
         """The one that writes, where the student learns texts."""
         texts = (member for member in self.members if isinstance(member.labels.codec, TextCodec))
