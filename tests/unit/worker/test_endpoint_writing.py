@@ -213,6 +213,24 @@ def test_another_yardstick_makes_another_student_and_asks_nobody_again(
     assert second.found.student_key != first.found.student_key
 
 
+def test_answers_are_balanced_by_slice_and_the_folder_is_held_against_in_every_one(
+    writing_source: Path, storage: Path, context: Context, tmp_path: Path
+) -> None:
+    with scripted(says_gold) as server:
+        given = fields(server, writing_source / "teacher")
+        for field in ("train", "unlabelled", "test"):
+            table = pq.read_table(given["dataset"][field].removeprefix("file://"))
+            pq.write_table(table.append_column("from", [[field] * len(table)]), tmp_path / f"{field}.parquet")
+            given["dataset"][field] = f"file://{tmp_path}/{field}.parquet"
+        given["dataset"]["columns"] |= {"slice": "from"}
+        given["dataset"]["filters"] = {"answers": {"maxPerSlice": 2}}
+        pipeline = Pipeline(writing_source, storage, context, **given)
+        pipeline.label()
+        assert pipeline.train().dropped_rows["balance"] == ROWS - 2 - 4
+        verdict = pipeline.evaluate(pipeline.compress(), 0.1)
+    assert {model.items for model in verdict.measured} == {8}
+
+
 def test_layers_of_the_folder_start_the_student(job: Callable[..., Pipeline], storage: Path) -> None:
     with scripted(says_gold) as server:
         pipeline = job(server, micro.TRAINING)
