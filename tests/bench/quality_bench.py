@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-CASES = ("wordnet", "sotu", "fashion-mnist", "vader")
+CASES = ("wordnet", "sotu", "cmudict", "fashion-mnist", "vader")
 INPUTS = "s3://distillery/inputs/"
 LEVEL = 0.95
 

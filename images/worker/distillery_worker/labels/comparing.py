@@ -79,6 +79,8 @@ def measure_of(codec: Codec, stored: Sequence[RowLabels]) -> Measure:
             return draws_apart
         case "text":
             return words_apart
+        case "grades":
+            raise AssertionError("a judge is an endpoint, which is never asked again")
 
 
 def numbers_apart(column: str, stored: Sequence[RowLabels]) -> Measure:
