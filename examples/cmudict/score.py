@@ -63,8 +63,8 @@ def pronounced(model: Path, tokenizer: LanguageTokenizer, words: list[str]) -> l
     for rows in batches(prompts, WRITTEN.max_new_tokens):
         keys, asked = [words[row] for row in rows], [prompts[row] for row in rows]
         answers = write(decoder, [tokenizer.end], WRITTEN, keys, asked)
-        for row, (ids, ended) in zip(rows, answers, strict=True):
-            found[row] = tokenizer.words(ids) if ended else ""
+        for row, answer in zip(rows, answers, strict=True):
+            found[row] = tokenizer.words(answer.ids) if answer.finished else ""
     return found
 
 

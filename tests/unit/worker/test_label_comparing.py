@@ -114,10 +114,11 @@ def test_two_draws_of_a_short_row_say_nothing_and_three_do() -> None:
 
 def test_half_of_the_answers_may_be_other_words() -> None:
     codec = TextCodec(max_new_tokens=4)
-    stored = [text_labels(f"word {number}", True) for number in range(4)]
-    others = [text_labels("another", True), text_labels("word 1", False)]
-    assert compare(codec, stored, [*others, *stored[2:]]).agrees
-    found = compare(codec, stored, [*others, text_labels("other", True), stored[3]])
+    stored = [text_labels(f"word {number}", True, -1.0) for number in range(4)]
+    others = [text_labels("another", True, -1.0), text_labels("word 1", False, -1.0)]
+    rounded = [text_labels(f"word {number}", True, -1.0000001) for number in (2, 3)]
+    assert compare(codec, stored, [*others, *rounded]).agrees
+    found = compare(codec, stored, [*others, text_labels("other", True, -1.0), stored[3]])
     assert (found.agrees, found.differing) == (False, 3)
 
 

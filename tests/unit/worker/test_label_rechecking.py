@@ -127,7 +127,8 @@ def test_answers_in_words_agree_with_the_teacher_that_wrote_them_and_not_with_an
     Pipeline(writing_source, storage, context, **fields).label()
     assert Pipeline(writing_source, storage, context, **fields).found.rechecked_rows == 8
     stored = WritingTeacher.stored
-    monkeypatch.setattr(WritingTeacher, "stored", lambda self, ids, finished: stored(self, ids[:-1], finished))
+    cut = lambda self, written: stored(self, written._replace(ids=written.ids[:-1]))  # noqa: E731
+    monkeypatch.setattr(WritingTeacher, "stored", cut)
     with pytest.raises(InputRefused, match="8 of 8 stored rows otherwise now, with another text"):
         Pipeline(writing_source, storage, context, **fields)
 

@@ -125,7 +125,7 @@ def draws_apart(one: RowLabels, other: RowLabels) -> float:
 
 def words_apart(one: RowLabels, other: RowLabels) -> float:
     """1 where the answers are different texts, or one is unfinished; else 0."""
-    return float(any((one[column] != other[column]).any() for column in one))
+    return float(any((one[column] != other[column]).any() for column in ("answer", "finished")))
 
 
 def doubles(numbers: Numbers) -> Floats:
