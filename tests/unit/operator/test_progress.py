@@ -48,9 +48,10 @@ def worker(uid: str, index: str | None = None) -> dict[str, Any]:
 
 async def published(monkeypatch: pytest.MonkeyPatch, pods: list[tuple[dict[str, Any], int]]) -> Progress:
     """What stands of the Job after each pod in turn has run and told of so many steps done of 1,000."""
-    store, found, done = Store(), dict[str, Progress](), 0
+    store, found, done, asked = Store(), dict[str, Progress](), 0, asyncio.Queue[None]()
 
     async def answer(_: web.Request) -> web.Response:
+        asked.put_nowait(None)
         return web.json_response({"stage": "train", "done": done, "total": 1000, "unit": "steps"})
 
     app = web.Application()
@@ -63,7 +64,8 @@ async def published(monkeypatch: pytest.MonkeyPatch, pods: list[tuple[dict[str, 
     polling = asyncio.create_task(ProgressPoller(store, found, lambda _: None, 0.01).run())
     for pod, done in pods:  # noqa: B007 - read by the answer
         store.put(POD, pod)
-        await asyncio.sleep(0.2)
+        for _ in range(2):  # the next question is asked when the first answer is published
+            await asyncio.wait_for(asked.get(), 30)
         store.put(POD, {**pod, "metadata": {**pod["metadata"], "resourceVersion": "9"}, "status": {"phase": "Failed"}})
     polling.cancel()
     await asyncio.gather(polling, return_exceptions=True)
