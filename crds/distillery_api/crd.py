@@ -9,6 +9,7 @@ from . import GROUP, VERSION
 from .distillationjob import MUTABLE, SPEC_RULES, DistillationJobSpec
 from .distillationjob_status import DistillationJobStatus
 from .distilledmodel import DistilledModelSpec, DistilledModelStatus
+from .gate import gate_rules
 from .schema import OBJECT_NAME, OBJECT_NAME_FIX, OBJECT_NAME_LIMIT, rules
 
 KEPT = (
@@ -162,7 +163,7 @@ def distillationjobs() -> dict[str, Any]:
 
 def distilledmodels() -> dict[str, Any]:
     """The CRD of DistilledModel."""
-    spec = schema_of(DistilledModelSpec)
+    spec = {**schema_of(DistilledModelSpec), **rules(*gate_rules(".promotion.gate"))}
     columns = [
         column("Ready", condition("Ready", "status")),
         column("Revision", ".status.active.revision"),

@@ -7,8 +7,8 @@ from pydantic import Field
 from . import GROUP
 from .causal_lm import CAUSAL_LM_RULES
 from .dataset import DATASET_RULES, Dataset
-from .digests import digest_of
 from .filters import FILTER_RULES
+from .gate import JOB_GATE_RULES, GateSpec
 from .images import IMAGE_RULES
 from .objective import Objective
 from .pods import EvaluateStage, Stage
@@ -40,34 +40,6 @@ class Training(Model):
     nodes: Annotated[int, Field(ge=1, le=1000, description="Pods that train one model together.")] = 1
     processes_per_node: Annotated[int, Field(ge=1, le=64, description="In each pod; one for each of its GPUs.")] = 1
     control: Control | None = None
-
-
-class GateSpec(Model):
-    """What the evidence must show. A model's own gate is the floor: the stricter value of the two counts."""
-
-    min_retention: Annotated[
-        float,
-        Field(
-            gt=0,
-            le=1,
-            description="Student accuracy must exceed this share of the teacher's.",
-            json_schema_extra=rules(("self <= 1.0", "write a share of 1: 0.95, not 95")),
-        ),
-    ] = 0.95
-    incumbent_margin: Annotated[
-        float,
-        Field(
-            ge=0,
-            lt=1,
-            description="Accuracy that the student may lose to the incumbent (0.01 = 1 point).",
-            json_schema_extra=rules(("self < 1.0", "write a share of 1: 0.01 for one point of accuracy")),
-        ),
-    ] = 0.01
-
-    @property
-    def hash(self) -> str:
-        """The gate's identity: it stands in the job's snapshot, in the verdict and on the model."""
-        return digest_of(self.dump())
 
 
 class Storage(Model):
@@ -135,6 +107,7 @@ SPEC_RULES = (
     *IMAGE_RULES,
     *CAUSAL_LM_RULES,
     *FILTER_RULES,
+    *JOB_GATE_RULES,
 )
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .distillationjob import GateSpec
+from .gate import GateSpec
 from .schema import CONDITION_LIST, Condition, Digest, Failure, Model
 from .sources import Revision
 

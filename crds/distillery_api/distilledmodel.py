@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .distillationjob import GateSpec
+from .gate import GateSpec
 from .pods import Resources, Toleration
 from .schema import CONDITION_LIST, Condition, Digest, LabelValue, Model, Name, QualifiedKey, rules
 from .sources import SecretRef

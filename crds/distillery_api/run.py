@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from .dataset import Dataset
-from .distillationjob import GateSpec, Training
+from .distillationjob import Training
+from .gate import GateSpec
 from .objective import Objective
 from .schema import Digest, Model
 from .soft_labels import SoftLabels
@@ -48,6 +49,7 @@ class PreflightRun(StageRun):
     student: Student
     objective: Objective
     training: Training
+    gate: GateSpec = GateSpec()  # what the held-out rows must be able to show
 
 
 class LabelRun(StageRun):

@@ -192,12 +192,6 @@ TEACHERS_RULES = (
         ".student.from.teacher",
     ),
     (
-        "self.task == 'text-classification' || !has(self.dataset.columns.slice)"
-        " || (has(self.softLabels.kind) && self.softLabels.kind == 'text')",
-        "dataset.columns.slice is for several teachers of text-classification and for softLabels.kind text; remove it",
-        ".dataset.columns.slice",
-    ),
-    (
         "!self.teachers.exists(one, has(one.slices) && one.slices.size() > 0) || has(self.dataset.columns.slice)",
         "name in dataset.columns.slice the column whose values the teachers' slices are",
         ".dataset.columns.slice",

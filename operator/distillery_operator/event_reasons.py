@@ -4,7 +4,7 @@ STEPS = frozenset({"LabelSkipped", "StageRepeated", "StageRetried", "Resumed", "
 WRONG_INPUTS = frozenset(
     {
         "MissingColumn", "InvalidScore", "UnknownLabel", "EmptyText", "EmptyGroup", "ImageUnreadable",
-        "EmptyTestSet", "EmptyTrainSet", "TestInTraining",
+        "EmptyTestSet", "EmptyTrainSet", "SliceTooSmall", "TestInTraining",
         "DataUnreadable", "SourceNotFound", "AccessDenied", "StorageRefused", "DigestMismatch", "UnsafeFormat",
         "ModelUnsupported", "TokenizerMismatch", "WeightsCorrupt", "LabelsMissing", "LabelsNotReproduced",
         "ArtifactMismatch",
@@ -22,8 +22,8 @@ FAULTS = frozenset(
 )  # fmt: skip
 VERDICTS = frozenset(
     {
-        "RetentionBelowThreshold", "WorseThanIncumbent", "Inconclusive", "GateFailed", "VerdictUntrusted",
-        "IncumbentChanged",
+        "RetentionBelowThreshold", "WorseThanIncumbent", "QualityBelowLimit", "TooManyFlips", "SliceBelowThreshold",
+        "Inconclusive", "GateFailed", "VerdictUntrusted", "IncumbentChanged",
     }
 )  # fmt: skip
 DECISIONS = frozenset(

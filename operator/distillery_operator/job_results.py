@@ -81,14 +81,25 @@ def refusal(state: Pass, verdict: VerdictStatus, attempt: Attempt) -> Failure | 
     return None
 
 
+# Reasons by the criterion that fails.
+FAILED_BY = {
+    "retention": "RetentionBelowThreshold",
+    "incumbent": "WorseThanIncumbent",
+    "minAccuracy": "QualityBelowLimit",
+    "maxMeanAbsoluteError": "QualityBelowLimit",
+    "maxPerplexity": "QualityBelowLimit",
+    "negativeFlips": "TooManyFlips",
+    "worstSlice": "SliceBelowThreshold",
+}
+
+
 def gate_failure(verdict: VerdictStatus | None) -> Failure | None:
     """The gate's refusal as a failure; None for a Pass."""
     if verdict is None or verdict.result == "Pass":
         return None
     deciding = next((c for c in verdict.criteria if c.verdict == verdict.result), None)
-    names = {"retention": "RetentionBelowThreshold", "incumbent": "WorseThanIncumbent"}
     if verdict.result == "Inconclusive":
         reason = "Inconclusive"
     else:
-        reason = names.get(deciding.name, "GateFailed") if deciding else "GateFailed"
+        reason = FAILED_BY.get(deciding.name, "GateFailed") if deciding else "GateFailed"
     return Failure(reason=reason, message=deciding.message if deciding else f"the gate says {verdict.result}")

@@ -1,21 +1,17 @@
 """Spec and chart defaults to the snapshot that runs."""
 
 from distillery_api.digests import digest_of
-from distillery_api.distillationjob import DistillationJobSpec, GateSpec
+from distillery_api.distillationjob import DistillationJobSpec
 from distillery_api.distillationjob_status import Resolved, ResolvedImages
 from distillery_api.distilledmodel import DistilledModelSpec
+from distillery_api.gate import GateSpec
 
 from .settings import Settings
 
 
 def effective_gate(job: GateSpec, model: GateSpec | None) -> GateSpec:
     """The stricter value of each criterion: a job may tighten its model's gate, never loosen it."""
-    if model is None:
-        return job
-    return GateSpec(
-        min_retention=max(job.min_retention, model.min_retention),
-        incumbent_margin=min(job.incumbent_margin, model.incumbent_margin),
-    )
+    return job if model is None else job.stricter(model)
 
 
 def resolve(spec: DistillationJobSpec, model: DistilledModelSpec | None, settings: Settings) -> Resolved:

@@ -56,7 +56,7 @@ def build_run(
         "training": spec.training,
     }
     if stage == "preflight":
-        return PreflightRun(**common, **recipe)
+        return PreflightRun(**common, **recipe, gate=resolved.gate)
     keys: dict[str, Any] = {"labels_key": made.labels_key, "student_key": made.student_key}
     if stage == "label":
         return LabelRun(**common, labels_key=keys["labels_key"] or "")

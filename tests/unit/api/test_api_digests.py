@@ -5,7 +5,7 @@ import math
 import pytest
 from distillery_api.artifact import ArtifactManifest, Provenance, TextPreprocessing
 from distillery_api.digests import canonical, digest_bytes, digest_files, digest_of
-from distillery_api.distillationjob import GateSpec
+from distillery_api.gate import GateSpec
 
 DIGEST = "sha256:" + "a" * 64
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from distillery_api.distillationjob import GateSpec
 from distillery_api.distillationjob_status import VerdictStatus
+from distillery_api.gate import GateSpec
 from distillery_api.summary import Summary
 from stage_results import DIGESTS, RESULTS, criterion
 

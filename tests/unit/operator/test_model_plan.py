@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from distillery_api.distillationjob import GateSpec
+from distillery_api.gate import GateSpec
 from distillery_api.schema import Failure
 from distillery_operator.names import ACTIVE_ANNOTATION, DEPLOYMENT, MODEL
 from distillery_operator.offers import HISTORY

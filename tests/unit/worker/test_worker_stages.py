@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from distillery.__main__ import main as gate_again
-from distillery_api.distillationjob import GateSpec
 from distillery_api.distillationjob_status import VerdictStatus
+from distillery_api.gate import GateSpec
 from distillery_api.summary import PreflightResult
 from distillery_engine import TextModel
 from distillery_storage import Unavailable, fetch_artifact, open_prefix

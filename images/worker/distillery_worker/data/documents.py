@@ -9,7 +9,7 @@ from distillery_api.digests import digest_of
 from distillery_storage.folders import file_digest
 
 from .blocks import Block
-from .files import Rows, fetch_file, read_columns, row_groups
+from .files import Rows, fetch_file, read_columns, row_groups, row_slices
 from .language_tokenizer import LanguageTokenizer, Text
 from .text import checked_texts
 from .views import Views
@@ -28,22 +28,24 @@ def load_documents(uri: str, field: str, columns: Columns, workdir: Path) -> Row
     """
     path = fetch_file(uri, field, workdir)
     named = [columns.prompt, columns.response] if columns.prompt and columns.response else [columns.text]
-    table = read_columns(path, uri, field, [column for column in (*named, columns.group) if column])
+    table = read_columns(path, uri, field, [column for column in (*named, columns.group, columns.slice) if column])
     parts = [checked_texts(table[column], field, column) for column in named if column]
     texts: list[Any] = parts[0] if len(parts) == 1 else list(zip(*parts, strict=True))
     groups = row_groups(table[columns.group], field, columns.group) if columns.group else None
-    return Rows(texts, None, file_digest(path), [document_key(text) for text in texts], groups)
+    slices = row_slices(table, columns.slice)
+    return Rows(texts, None, file_digest(path), [document_key(text) for text in texts], groups, slices)
 
 
 def blocks_of(rows: Rows, tokenizer: LanguageTokenizer) -> Rows:
-    """The rows cut into blocks, which are labelled, trained and judged on; those of a row share its group.
+    """The rows cut into blocks, which are labelled, trained and judged on; those of a row share its group and slice.
 
     Raises InputRefused (PromptTooLong).
     """
     groups = rows.groups or rows.keys
-    cut = [(block, group) for text, group in zip(rows.inputs, groups, strict=True) for block in tokenizer.blocks(text)]
+    cut = [(block, row) for row, text in enumerate(rows.inputs) for block in tokenizer.blocks(text)]
     blocks = [block for block, _ in cut]
-    return Rows(blocks, None, rows.digest, [block.key for block in blocks], [group for _, group in cut])
+    slices = rows.slices and [rows.slices[row] for _, row in cut]
+    return Rows(blocks, None, rows.digest, [block.key for block in blocks], [groups[row] for _, row in cut], slices)
 
 
 class BlockViews(Views):

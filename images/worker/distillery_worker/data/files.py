@@ -43,7 +43,15 @@ class Rows:
         )
 
 
+NO_SLICE = "(none)"
 ReadGold = Callable[[list[Any], str, str], NDArray[Any]]  # values, field, column
+
+
+def row_slices(table: dict[str, list[Any]], column: str | None) -> list[str] | None:
+    """The slice of each row, NO_SLICE where the column has no value; None without a column."""
+    if column is None:
+        return None
+    return [NO_SLICE if value is None or value == "" else str(value) for value in table[column]]
 
 
 def fetch_file(uri: str, field: str, workdir: Path) -> Path:

@@ -9,7 +9,7 @@ from distillery_engine import ImageUnreadable, decode
 from distillery_storage.folders import file_digest
 
 from ..errors import InputRefused
-from .files import ReadGold, Rows, fetch_file, read_columns, row_groups
+from .files import ReadGold, Rows, fetch_file, read_columns, row_groups, row_slices
 
 
 def image_key(image: bytes) -> str:
@@ -26,7 +26,7 @@ def load_images(uri: str, field: str, columns: Columns, read_gold: ReadGold | No
     if not uri.endswith(".parquet"):
         raise InputRefused("DataUnreadable", f"dataset.{field}: {uri} is no .parquet file; images come in those alone")
     path = fetch_file(uri, field, workdir)
-    wanted = [columns.image, read_gold and columns.label, columns.group]
+    wanted = [columns.image, read_gold and columns.label, columns.group, columns.slice]
     table = read_columns(path, uri, field, [column for column in wanted if column])
     images = [encoded(value) for value in table[columns.image]]
     for number, image in enumerate(images, 1):
@@ -37,7 +37,8 @@ def load_images(uri: str, field: str, columns: Columns, read_gold: ReadGold | No
             )
     gold = None if read_gold is None else read_gold(table[columns.label], field, columns.label)
     groups = row_groups(table[columns.group], field, columns.group) if columns.group else None
-    return Rows(images, gold, file_digest(path), [image_key(image) for image in images], groups)
+    slices = row_slices(table, columns.slice)
+    return Rows(images, gold, file_digest(path), [image_key(image) for image in images], groups, slices)
 
 
 def encoded(value: Any) -> Any:

@@ -9,7 +9,7 @@ from distillery_api.dataset import Columns
 from distillery_api.digests import digest_of
 from distillery_storage.folders import file_digest
 
-from .files import Rows, fetch_file, read_columns, row_groups
+from .files import Rows, fetch_file, read_columns, row_groups, row_slices
 from .language_tokenizer import LanguageTokenizer
 from .text import checked_texts
 from .views import Views
@@ -34,7 +34,7 @@ def load_prompts(uri: str, field: str, columns: Columns, answered: bool, workdir
     table = read_columns(path, uri, field, [*named, *beside])
     rows: list[Exchange] = list(zip(*(checked_texts(table[column], field, column) for column in named), strict=True))
     groups = row_groups(table[columns.group], field, columns.group) if columns.group else None
-    slices = [str(value) for value in table[columns.slice]] if columns.slice else None
+    slices = row_slices(table, columns.slice)
     return Rows(rows, None, file_digest(path), [prompt_key(row[0]) for row in rows], groups, slices)
 
 

@@ -12,7 +12,7 @@ from distillery_storage.folders import file_digest
 from torch import Tensor
 
 from ..errors import InputRefused
-from .files import ReadGold, Rows, fetch_file, read_columns, row_groups
+from .files import ReadGold, Rows, fetch_file, read_columns, row_groups, row_slices
 
 
 def row_key(text: Text) -> str:
@@ -35,7 +35,7 @@ def load_texts(uri: str, field: str, columns: Columns, read_gold: ReadGold | Non
         texts = list(zip(queries, table[columns.text], strict=True))
     gold = None if read_gold is None else read_gold(table[columns.label], field, columns.label)
     groups = row_groups(table[columns.group], field, columns.group) if columns.group else None
-    slices = [str(value) for value in table[columns.slice]] if columns.slice else None
+    slices = row_slices(table, columns.slice)
     return Rows(texts, gold, file_digest(path), [row_key(text) for text in texts], groups, slices)
 
 

@@ -2,8 +2,8 @@
 
 from typing import Any, Literal
 
-from distillery_api.distillationjob import GateSpec
 from distillery_api.distillationjob_status import CriterionStatus, Measured, VerdictStatus
+from distillery_api.gate import GateSpec
 from distillery_api.run import ArtifactRef, JobRef
 from distillery_api.schema import Digest, Model
 from distillery_gate import Criterion, Verdict

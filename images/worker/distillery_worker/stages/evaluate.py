@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 from distillery_api.artifact import ArtifactManifest
 from distillery_api.digests import digest_bytes, digest_files
 from distillery_api.distillationjob_status import Measured, VerdictStatus
+from distillery_api.gate import GateSpec
 from distillery_api.run import ArtifactRef, EvaluateRun
-from distillery_gate import Gate, GateError, Verdict, decide, items_of
+from distillery_gate import Gate, GateError, SliceGate, Verdict, decide, items_of
 from distillery_storage import NotFound, Prefix, fetch_artifact, open_prefix
 
 from ..artifacts.records import TrainRecord, fetch_model, student_prefix
@@ -166,11 +167,24 @@ def score_incumbent(evaluation: Evaluation, incumbent: ArtifactRef | None) -> No
 def judge(evaluation: Evaluation) -> Verdict:
     """The gate's decision on what is recorded. Raises InputRefused (GateInput)."""
     try:
-        return decide(
-            items_of(evaluation.head.metric, columns(evaluation)), Gate.model_validate(evaluation.run.gate.dump())
-        )
+        return decide(items_of(evaluation.head.metric, columns(evaluation)), gate_of(evaluation.run.gate))
     except GateError as error:
         raise InputRefused("GateInput", str(error)) from error
+
+
+def gate_of(spec: GateSpec) -> Gate:
+    """What the spec asks, in the gate's own words."""
+    asked = spec.slices
+    return Gate(
+        min_retention=spec.min_retention,
+        incumbent_margin=spec.incumbent_margin,
+        chance_accuracy=spec.chance_accuracy,
+        min_accuracy=spec.min_accuracy,
+        max_mean_absolute_error=spec.max_mean_absolute_error,
+        max_perplexity=spec.max_perplexity,
+        max_negative_flips=spec.max_negative_flips,
+        slices=SliceGate(min_retention=asked.min_retention, min_items=asked.min_items) if asked else None,
+    )
 
 
 def columns(evaluation: Evaluation) -> dict[str, Sequence[Any]]:

@@ -27,6 +27,7 @@ from ..teachers.endpoint_teacher import EndpointTeacher
 from ..teachers.panel import Member, Panel, fetch_panel, named
 from ..training.signals import signals_of
 from .dataset import curate, load_files, selection_key
+from .held_out import check_held_out
 from .rechecking import recheck_all
 
 FIRST_ROWS = 32  # that the teacher is tried on
@@ -46,7 +47,7 @@ def inspected(run: PreflightRun, panel: Panel, context: Context) -> PreflightRes
     files = curated.files
     check_rows(files)
     check_left(files["train"], panel.head, curated.dropped, run.training.seed)
-    check_spread(files["test"], panel.head)
+    check_held_out(files["test"], panel.head, run.task, run.gate)
     panel.weights(files["test"])
     views = task.views(run.soft_labels, teacher)
     asked = panel.questions(curated.learned(), views)
@@ -153,16 +154,6 @@ def check_left(train: Rows, head: Head, dropped: dict[str, int], seed: int) -> N
             "EmptyTrainSet", f"dataset.train: has fewer than two different rows{lost}; add labelled rows"
         )
     head.validation(train, seed)
-
-
-def check_spread(test: Rows, head: Head) -> None:
-    """There are held-out rows or groups to compare. Raises InputRefused (EmptyTestSet)."""
-    if len(set(head.items(test))) < 2:
-        raise InputRefused(
-            "EmptyTestSet",
-            "dataset.test: all rows are one, or of one group or query, and how such differ shows from two on, and well"
-            " from some dozens; add held-out rows",
-        )
 
 
 def student_key(

@@ -1,6 +1,7 @@
 """What an answer is: how it is judged, and for rows with one answer its gold values and its loss."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Hashable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,6 +30,10 @@ class Head(ABC):
     def items(self, rows: Rows) -> list[str]:
         """What each row belongs to in the verdict, its group or itself: rows of one name are not independent."""
         return rows.groups or rows.keys
+
+    @abstractmethod
+    def judged(self, rows: Rows) -> Sequence[Hashable]:
+        """What each row is a part of that counts as one in the verdict."""
 
     @abstractmethod
     def validation(self, rows: Rows, seed: int) -> NDArray[np.bool_]:
@@ -89,6 +94,10 @@ class RowHead(Head):
     @abstractmethod
     def gold_answers(self, gold: NDArray[Any]) -> list[Answer]:
         """The gold values as answers."""
+
+    def judged(self, rows: Rows) -> Sequence[Hashable]:
+        """Each counts by itself."""
+        return range(len(rows))
 
     def validation(self, rows: Rows, seed: int) -> NDArray[np.bool_]:
         """A tenth of each kind of gold values, in whole groups."""

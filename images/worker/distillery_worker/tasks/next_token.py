@@ -1,5 +1,7 @@
 """The next token of a text: judged by perplexity, text by text."""
 
+from collections.abc import Hashable, Sequence
+
 import numpy as np
 from distillery_api.objective import Objective
 from distillery_gate import LikelihoodItems
@@ -23,6 +25,10 @@ class NextToken(Head):
     def resolved(self, objective: Objective) -> Objective:
         """At the temperature of the soft labels, unless another one is set."""
         return objective.model_copy(update={"temperature": objective.temperature or self.temperature})
+
+    def judged(self, rows: Rows) -> Sequence[Hashable]:
+        """Documents or groups count, not their blocks."""
+        return self.items(rows)
 
     def validation(self, rows: Rows, seed: int) -> NDArray[np.bool_]:
         """A tenth of the items."""

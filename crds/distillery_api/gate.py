@@ -1,0 +1,143 @@
+"""What a student must show: spec.gate of a DistillationJob, spec.promotion.gate of a DistilledModel."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from .digests import digest_of
+from .schema import Model, rules
+
+SHARE = "write a share of 1: 0.95, not 95"
+POINT = "write a share of 1: 0.01 for one point of accuracy"
+
+Retention = Annotated[
+    float,
+    Field(
+        gt=0,
+        le=1,
+        description="Share of the teacher's quality that the student must exceed.",
+        json_schema_extra=rules(("self <= 1.0", SHARE)),
+    ),
+]
+
+
+class SliceGate(Model):
+    """What each value of dataset.columns.slice must show by itself."""
+
+    min_retention: Retention
+    min_items: Annotated[
+        int, Field(ge=10, le=1000000, description="Held-out rows of each slice; fewer fail preflight.")
+    ] = 50
+
+
+class GateSpec(Model):
+    """What the evidence must show. A model's own gate is the floor: the stricter value of the two counts."""
+
+    min_retention: Retention = 0.95
+    incumbent_margin: Annotated[
+        float,
+        Field(
+            ge=0,
+            lt=1,
+            description="Accuracy that the student may lose to the incumbent (0.01 = 1 point).",
+            json_schema_extra=rules(("self < 1.0", POINT)),
+        ),
+    ] = 0.01
+    chance_accuracy: (
+        Annotated[
+            float,
+            Field(
+                ge=0,
+                lt=1,
+                description="Accuracy of guessing, which the teacher must exceed.",
+                json_schema_extra=rules(("self < 1.0", "write a share of 1: 0.25 for one label of four")),
+            ),
+        ]
+        | None
+    ) = None
+    min_accuracy: (
+        Annotated[
+            float,
+            Field(
+                gt=0,
+                lt=1,
+                description="Accuracy that the student must exceed.",
+                json_schema_extra=rules(("self < 1.0", "write a share of 1 that can be exceeded: 0.8, not 80")),
+            ),
+        ]
+        | None
+    ) = None
+    max_mean_absolute_error: (
+        Annotated[float, Field(gt=0, le=1e9, description="What the student's mean error must stay below.")] | None
+    ) = None
+    max_perplexity: (
+        Annotated[float, Field(gt=1, le=1e9, description="What the student's perplexity must stay below.")] | None
+    ) = None
+    max_negative_flips: (
+        Annotated[
+            float,
+            Field(
+                gt=0,
+                lt=1,
+                description="Share of rows that the incumbent, or else the teacher, has right and the student wrong.",
+                json_schema_extra=rules(("self < 1.0", POINT)),
+            ),
+        ]
+        | None
+    ) = None
+    slices: SliceGate | None = None
+
+    @property
+    def hash(self) -> str:
+        """The gate's identity: it stands in the job's snapshot, in the verdict and on the model."""
+        return digest_of(self.dump())
+
+    def stricter(self, other: "GateSpec") -> "GateSpec":
+        """The stricter value of each criterion, and every criterion that one of the two sets."""
+        larger = ("min_retention", "chance_accuracy", "min_accuracy")
+        smaller = ("incumbent_margin", "max_mean_absolute_error", "max_perplexity", "max_negative_flips")
+        values: dict[str, Any] = {name: stricter_of(max, getattr(self, name), getattr(other, name)) for name in larger}
+        values |= {name: stricter_of(min, getattr(self, name), getattr(other, name)) for name in smaller}
+        asked = [gate.slices for gate in (self, other) if gate.slices]
+        slices = SliceGate(
+            min_retention=max(each.min_retention for each in asked), min_items=max(each.min_items for each in asked)
+        ) if asked else None  # fmt: skip
+        return GateSpec(**values, slices=slices)
+
+
+def stricter_of(choose: Callable[..., float], *values: float | None) -> float | None:
+    """The stricter of the values that are set."""
+    return choose((value for value in values if value is not None), default=None)
+
+
+# Which tasks have what a criterion is about.
+TASKS_OF = {
+    "chanceAccuracy": ("text-classification", "image-classification"),
+    "minAccuracy": ("text-classification", "image-classification"),
+    "maxNegativeFlips": ("text-classification", "image-classification"),
+    "maxMeanAbsoluteError": ("text-scoring",),
+    "maxPerplexity": ("causal-lm",),
+}
+
+
+def gate_rules(gate: str) -> tuple[tuple[str, str, str], ...]:
+    """CEL rules on the spec around a gate, at a path such as `.promotion.gate`."""
+    return tuple(
+        (
+            f"!has(self{gate}.{name}) || self.task in {list(tasks)}",
+            f"{name} is for {' and '.join(tasks)} alone; remove it",
+            f"{gate}.{name}",
+        )
+        for name, tasks in TASKS_OF.items()
+    )
+
+
+JOB_GATE_RULES = (
+    *gate_rules(".gate"),
+    (
+        "!has(self.gate.slices) || has(self.dataset.columns.slice)",
+        "name in dataset.columns.slice the column whose values are the slices",
+        ".dataset.columns.slice",
+    ),
+)

@@ -1,0 +1,54 @@
+"""Whether the held-out rows can show what the gate asks for: found out before anything is paid for."""
+
+from collections import Counter
+
+from distillery_api.gate import TASKS_OF, GateSpec
+from distillery_api.tasks import TaskName
+
+from ..data.files import Rows
+from ..errors import InputRefused
+from ..tasks.head import Head
+
+
+def check_held_out(test: Rows, head: Head, task: TaskName, gate: GateSpec) -> None:
+    """Raises InputRefused (EmptyTestSet, GateInput, SliceTooSmall)."""
+    if len(set(head.items(test))) < 2:
+        raise InputRefused(
+            "EmptyTestSet",
+            "dataset.test: all rows are one, or of one group or query, and how such differ shows from two on, and well"
+            " from some dozens; add held-out rows",
+        )
+    set_by_model = gate.dump()
+    for name, tasks in TASKS_OF.items():
+        if name in set_by_model and task not in tasks:
+            raise InputRefused(
+                "GateInput", f"gate.{name}: is for {' and '.join(tasks)}; remove it from the DistilledModel's gate"
+            )
+    if gate.slices:
+        check_slices(test, head, gate.slices.min_items)
+
+
+def check_slices(test: Rows, head: Head, least: int) -> None:
+    """There are slices, none of them smaller than the gate asks. Raises InputRefused."""
+    if test.slices is None:
+        raise InputRefused(
+            "GateInput",
+            "gate.slices: the DistilledModel's gate asks for the worst slice, and dataset.columns.slice names no"
+            " column; name the one whose values are the slices",
+        )
+    pairs = set(zip(test.slices, head.judged(test), strict=True))
+    if twice := [item for item, slices in Counter(item for _, item in pairs).items() if slices > 1]:
+        raise InputRefused(
+            "GateInput",
+            f"dataset.columns.slice: rows of '{twice[0]}' are of several slices, and are judged as one; give rows of a"
+            " group one slice",
+        )
+    counts = Counter(name for name, _ in pairs)
+    small = sorted((count, name) for name, count in counts.items() if count < least)
+    if small:
+        count, name = small[0]
+        raise InputRefused(
+            "SliceTooSmall",
+            f"dataset.test: slice '{name}' has {count} rows to judge by, and gate.slices.minItems asks for {least}"
+            f" ({len(small)} of {len(counts)} slices have fewer); add rows, join slices, or lower it",
+        )

@@ -1,0 +1,39 @@
+"""Two gates become the stricter one, criterion by criterion."""
+
+from typing import Any
+
+import pytest
+from distillery_api.gate import GateSpec
+
+FULL = {
+    "minRetention": 0.9, "incumbentMargin": 0.02, "chanceAccuracy": 0.25, "minAccuracy": 0.8,
+    "maxMeanAbsoluteError": 0.5, "maxPerplexity": 20.0, "maxNegativeFlips": 0.03,
+    "slices": {"minRetention": 0.8, "minItems": 100},
+}  # fmt: skip
+
+
+def stricter(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    return GateSpec.model_validate(one).stricter(GateSpec.model_validate(other)).dump()
+
+
+@pytest.mark.parametrize(
+    ("name", "strict"),
+    [
+        ("minRetention", 0.95), ("incumbentMargin", 0.0), ("chanceAccuracy", 0.3), ("minAccuracy", 0.9),
+        ("maxMeanAbsoluteError", 0.4), ("maxPerplexity", 10.0), ("maxNegativeFlips", 0.01),
+        ("slices", {"minRetention": 0.85, "minItems": 100}), ("slices", {"minRetention": 0.8, "minItems": 150}),
+    ],
+)  # fmt: skip
+def test_the_stricter_value_counts_whoever_sets_it(name: str, strict: Any) -> None:
+    tightened = FULL | {name: strict}
+    assert stricter(FULL, tightened) == stricter(tightened, FULL) == tightened
+
+
+def test_a_criterion_that_one_of_two_sets_is_asked() -> None:
+    assert stricter(FULL, {"minRetention": 0.9, "incumbentMargin": 0.02}) == FULL
+    assert stricter({"minRetention": 0.9, "incumbentMargin": 0.02}, FULL) == FULL
+
+
+def test_every_criterion_is_compared() -> None:
+    assert set(GateSpec.model_validate(FULL).dump()) == set(FULL)
+    assert stricter(FULL, FULL) == FULL

@@ -1,0 +1,103 @@
+"""Held-out rows that cannot show what the gate asks for are refused before anything is paid for."""
+
+from pathlib import Path
+from typing import Any
+
+import micro
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from distillery_api.gate import GateSpec
+from distillery_gate import Gate
+from distillery_worker.context import Context
+from distillery_worker.data.files import Rows
+from distillery_worker.errors import InputRefused
+from distillery_worker.stages.evaluate import gate_of
+from distillery_worker.stages.held_out import check_held_out
+from distillery_worker.stages.preflight import preflight
+from distillery_worker.tasks.classification import Classification
+from distillery_worker.tasks.head import Head
+from distillery_worker.tasks.next_token import NextToken
+
+LABELS = Classification(["a", "b"])
+SLICES = {"minRetention": 0.9, "minItems": 20}
+
+
+def rows(slices: list[str] | None, groups: list[str] | None = None) -> Rows:
+    count = len(slices) if slices else 60
+    return Rows([""] * count, np.zeros(count), "", [f"key {row}" for row in range(count)], groups, slices)
+
+
+def check(test: Rows, head: Head = LABELS, task: Any = "text-classification", **gate: Any) -> None:
+    check_held_out(test, head, task, GateSpec.model_validate(gate))
+
+
+def refused(reason: str, *given: Any, **gate: Any) -> str:
+    with pytest.raises(InputRefused) as caught:
+        check(*given, **gate)
+    assert caught.value.reason == reason
+    return caught.value.message
+
+
+def test_slices_that_are_large_enough_are_accepted_and_without_a_gate_on_them_any_are() -> None:
+    check(rows(["de"] * 20 + ["en"] * 40), slices=SLICES)
+    check(rows(["de"] * 2 + ["en"] * 40))
+
+
+def test_the_smallest_slice_is_named_and_how_many_are_too_small() -> None:
+    message = refused("SliceTooSmall", rows(["de"] * 3 + ["fr"] * 19 + ["en"] * 40), slices=SLICES)
+    assert message.startswith("dataset.test: slice 'de' has 3 rows to judge by, and gate.slices.minItems asks for 20")
+    assert "(2 of 3 slices have fewer)" in message
+
+
+def test_a_models_gate_on_slices_needs_their_column() -> None:
+    assert "dataset.columns.slice names no column" in refused("GateInput", rows(None), slices=SLICES)
+
+
+@pytest.mark.parametrize("limit", [{"maxPerplexity": 9}, {"maxMeanAbsoluteError": 0.5}])
+def test_a_models_gate_on_another_tasks_measure_is_refused(limit: dict[str, float]) -> None:
+    [name] = limit
+    assert f"gate.{name}: is for " in refused("GateInput", rows(None), **limit)
+    assert "remove it from the DistilledModel's gate" in refused("GateInput", rows(None), **limit)
+
+
+def test_rows_of_one_group_are_no_test_set() -> None:
+    assert "all rows are one, or of one group" in refused("EmptyTestSet", rows(None, ["g"] * 60))
+
+
+def test_slices_of_a_language_model_count_documents_and_a_document_has_one() -> None:
+    blocks = rows(["old"] * 40 + ["new"] * 60, [f"doc {row // 2}" for row in range(100)])
+    assert "slice 'old' has 20 rows" in refused(
+        "SliceTooSmall", blocks, NextToken(), "causal-lm", slices=SLICES | {"minItems": 21}
+    )
+    check(blocks, NextToken(), "causal-lm", slices=SLICES)
+    torn = rows(["old"] * 41 + ["new"] * 59, [f"doc {row // 2}" for row in range(100)])
+    assert "rows of 'doc 20' are of several slices" in refused(
+        "GateInput", torn, NextToken(), "causal-lm", slices=SLICES
+    )
+
+
+def test_the_gate_is_asked_for_everything_that_a_spec_can_set() -> None:
+    spec = {
+        "minRetention": 0.9, "incumbentMargin": 0.02, "chanceAccuracy": 0.25, "minAccuracy": 0.8,
+        "maxMeanAbsoluteError": 0.5, "maxPerplexity": 20.0, "maxNegativeFlips": 0.03, "slices": SLICES,
+    }  # fmt: skip
+    assert GateSpec.model_validate(spec).dump() == spec
+    asked = gate_of(GateSpec.model_validate(spec)).model_dump(by_alias=True)
+    assert asked == spec | {"level": Gate.model_fields["level"].default}
+
+
+def test_preflight_reads_the_slices_of_the_held_out_rows(
+    source: Path, storage: Path, context: Context, tmp_path: Path
+) -> None:
+    dataset = {"columns": {"slice": "kind"}}
+    for name in ("train", "unlabelled", "test"):
+        table = pq.read_table(source / f"{name}.parquet")
+        kinds = ["short" if row < 30 else None for row in range(len(table))]
+        pq.write_table(table.append_column("kind", [kinds]), tmp_path / f"{name}.parquet")
+        dataset[name] = f"file://{tmp_path}/{name}.parquet"
+    run = micro.make_run("preflight", source, storage, dataset=dataset, gate={"slices": SLICES})
+    assert preflight(run, context).rows["test"] == 200
+    small = micro.make_run("preflight", source, storage, dataset=dataset, gate={"slices": SLICES | {"minItems": 171}})
+    with pytest.raises(InputRefused, match=r"slice 'short' has 30 rows .*\(2 of 2 slices"):
+        preflight(small, context)
