@@ -71,7 +71,8 @@ def example(schema: dict[str, Any]) -> Any:
         text = DIGEST if "sha256" in str(schema.get("x-kubernetes-validations")) else None
         fits = (value for value in ("text", "True", "Reason") if re.search(schema.get("pattern", ""), value))
         return schema.get("enum", [text or next(fits)])[0]
-    return {"integer": 3, "number": 0.5}[schema["type"]]
+    least = schema.get("minimum", 0)
+    return max(3, least) if schema["type"] == "integer" else least + 0.5
 
 
 def full_status(crd: dict[str, Any]) -> dict[str, Any]:
@@ -167,7 +168,7 @@ def test_the_category_lists_both_kinds_and_wide_shows_model_and_url(kubectl: Kub
     ("field", "words"),
     [
         ("dj.spec.objective", "KL(teacher || student)"),
-        ("dj.spec.gate.minRetention", "Student accuracy must exceed this share"),
+        ("dj.spec.gate.minRetention", "Share of the teacher's quality that the student must"),
         ("dm.spec.serving.drainSeconds", "stopping pod goes on answering"),
     ],
 )
