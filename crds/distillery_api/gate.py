@@ -22,6 +22,9 @@ Retention = Annotated[
 ]
 
 
+LARGER = ("min_retention", "chance_accuracy", "min_accuracy")  # of which the larger is the stricter
+
+
 class SliceGate(Model):
     """What each value of dataset.columns.slice must show by itself."""
 
@@ -86,6 +89,18 @@ class GateSpec(Model):
         ]
         | None
     ) = None
+    max_copied_errors: (
+        Annotated[
+            float,
+            Field(
+                gt=0,
+                lt=1,
+                description="Share of rows with a mistake of the teacher that the student, not the control, repeats.",
+                json_schema_extra=rules(("self < 1.0", POINT)),
+            ),
+        ]
+        | None
+    ) = None
     slices: SliceGate | None = None
 
     @property
@@ -95,10 +110,10 @@ class GateSpec(Model):
 
     def stricter(self, other: "GateSpec") -> "GateSpec":
         """The stricter value of each criterion, and every criterion that one of the two sets."""
-        larger = ("min_retention", "chance_accuracy", "min_accuracy")
-        smaller = ("incumbent_margin", "max_mean_absolute_error", "max_perplexity", "max_negative_flips")
-        values: dict[str, Any] = {name: stricter_of(max, getattr(self, name), getattr(other, name)) for name in larger}
-        values |= {name: stricter_of(min, getattr(self, name), getattr(other, name)) for name in smaller}
+        values: dict[str, Any] = {
+            name: stricter_of(max if name in LARGER else min, getattr(self, name), getattr(other, name))
+            for name in set(GateSpec.model_fields) - {"slices"}
+        }
         asked = [gate.slices for gate in (self, other) if gate.slices]
         slices = SliceGate(
             min_retention=max(each.min_retention for each in asked), min_items=max(each.min_items for each in asked)
@@ -116,6 +131,7 @@ TASKS_OF = {
     "chanceAccuracy": ("text-classification", "image-classification"),
     "minAccuracy": ("text-classification", "image-classification"),
     "maxNegativeFlips": ("text-classification", "image-classification"),
+    "maxCopiedErrors": ("text-classification", "image-classification"),
     "maxMeanAbsoluteError": ("text-scoring",),
     "maxPerplexity": ("causal-lm",),
 }
@@ -139,5 +155,10 @@ JOB_GATE_RULES = (
         "!has(self.gate.slices) || has(self.dataset.columns.slice)",
         "name in dataset.columns.slice the column whose values are the slices",
         ".dataset.columns.slice",
+    ),
+    (
+        "!has(self.gate.maxCopiedErrors) || has(self.training.control)",
+        "the teacher's mistakes are counted against a control; set training.control.learningRate to train one",
+        ".training.control",
     ),
 )

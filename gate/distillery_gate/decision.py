@@ -1,6 +1,9 @@
 """Decides whether a student may serve: one criterion per question, then the worst of them."""
 
+from collections.abc import Iterator
+
 from .criteria.absolute import judge_absolute
+from .criteria.copied_errors import compare_copied_errors, judge_copied_errors
 from .criteria.flips import judge_flips
 from .criteria.incumbent import judge_incumbent
 from .criteria.placing import worst_of
@@ -28,21 +31,28 @@ def decide(items: Items, gate: Gate) -> Verdict:
     criteria += judge_absolute(items, gate)
     if gate.max_negative_flips is not None:
         criteria.append(judge_flips(items, gate, gate.max_negative_flips))
+    if gate.max_copied_errors is not None:
+        criteria.append(judge_copied_errors(items, gate, gate.max_copied_errors))
     if gate.slices is not None:
         criterion, slices = judge_slices(items, gate, gate.slices)
         criteria.append(criterion)
-    comparisons = []
-    if items.control is not None:
-        comparisons.append(compare_control(items, items.pair(items.control), gate.level))
     return Verdict(
         verdict=worst_of([criterion.verdict for criterion in criteria]),
         level=gate.level,
         n=items.n,
         criteria=tuple(criteria),
         slices=slices,
-        comparisons=tuple(comparisons),
+        comparisons=tuple(compare(items, gate)),
         measurements=measure_all(items, gate.level),
     )
+
+
+def compare(items: Items, gate: Gate) -> Iterator[Comparison]:
+    """What is told beside the criteria."""
+    if items.control is not None:
+        yield compare_control(items, items.pair(items.control), gate.level)
+    if gate.max_copied_errors is None and (found := compare_copied_errors(items, gate.level)):
+        yield found
 
 
 def compare_control(items: Items, pair: Pair, level: float) -> Comparison:

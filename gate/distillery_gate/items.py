@@ -87,6 +87,7 @@ class EvaluationItems(Items):
         clusters: names of what items belong to, such as their document, all text or all integers, if they are not
             independent of each other; becomes the number of each item's cluster. [n]
         slices: names of the part of the data that each item stands for, such as its language, all text. [n]
+        student_copies, control_copies: true where the model gives the same wrong answer as the teacher. [n]
 
     Raises:
         GateInputError: naming the field and the fix. Arrays are copied, turned to bool and made read-only.
@@ -100,9 +101,14 @@ class EvaluationItems(Items):
     control: NDArray[np.bool_] | None = None
     clusters: Any = None
     slices: Any = None
+    student_copies: NDArray[np.bool_] | None = None
+    control_copies: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         check_all(self, checked_results)
+        for field in ("student_copies", "control_copies"):
+            if (given := getattr(self, field)) is not None:
+                object.__setattr__(self, field, checked_results(field, given, n=self.n))
 
     def pair(self, reference: NDArray[Any]) -> Pair:
         """By the 2x2 table of who is right where."""

@@ -53,5 +53,13 @@ class Gate(Policy):
             description="Share of items that the incumbent, or else the teacher, has right and the student wrong.",
         ),
     ] = None
+    max_copied_errors: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            lt=1,
+            description="Share of items on which the student may repeat the teacher's mistake and the control not.",
+        ),
+    ] = None
     slices: SliceGate | None = None
     level: Annotated[float, LEVEL] = 0.05

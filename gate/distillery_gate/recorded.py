@@ -46,10 +46,14 @@ def column(columns: Columns, name: str) -> Sequence[Any]:
 
 
 def right_answers(columns: Columns, rows: int) -> EvaluationItems:
-    """Which labels are the gold one."""
-    gold, given = column(columns, "gold"), beside(columns)
+    """Which labels are the gold one, and which wrong ones are the teacher's."""
+    gold, teacher, given = column(columns, "gold"), column(columns, "teacher"), beside(columns)
     for name in named(columns):
         given[name] = [answer == label for answer, label in zip(columns[name], gold, strict=True)]
+    for name in ("student", "control"):
+        if name in columns:
+            answers = zip(columns[name], teacher, gold, strict=True)
+            given[f"{name}_copies"] = [answer == taught != label for answer, taught, label in answers]
     return EvaluationItems(ids=range(rows), **given)
 
 

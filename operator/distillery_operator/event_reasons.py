@@ -23,6 +23,7 @@ FAULTS = frozenset(
 VERDICTS = frozenset(
     {
         "RetentionBelowThreshold", "WorseThanIncumbent", "QualityBelowLimit", "TooManyFlips", "SliceBelowThreshold",
+        "TeacherMistakesCopied",
         "Inconclusive", "GateFailed", "VerdictUntrusted", "IncumbentChanged",
     }
 )  # fmt: skip

@@ -89,6 +89,7 @@ FAILED_BY = {
     "maxMeanAbsoluteError": "QualityBelowLimit",
     "maxPerplexity": "QualityBelowLimit",
     "negativeFlips": "TooManyFlips",
+    "copiedErrors": "TeacherMistakesCopied",
     "worstSlice": "SliceBelowThreshold",
 }
 

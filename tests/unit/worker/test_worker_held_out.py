@@ -29,7 +29,7 @@ def rows(slices: list[str] | None, groups: list[str] | None = None) -> Rows:
 
 
 def check(test: Rows, head: Head = LABELS, task: Any = "text-classification", **gate: Any) -> None:
-    check_held_out(test, head, task, GateSpec.model_validate(gate))
+    check_held_out(test, head, task, GateSpec.model_validate(gate), controlled=False)
 
 
 def refused(reason: str, *given: Any, **gate: Any) -> str:
@@ -61,6 +61,11 @@ def test_a_models_gate_on_another_tasks_measure_is_refused(limit: dict[str, floa
     assert "remove it from the DistilledModel's gate" in refused("GateInput", rows(None), **limit)
 
 
+def test_a_models_gate_on_copied_errors_needs_a_control() -> None:
+    assert "set training.control.learningRate" in refused("GateInput", rows(None), maxCopiedErrors=0.02)
+    check_held_out(rows(None), LABELS, "text-classification", GateSpec(max_copied_errors=0.02), controlled=True)
+
+
 def test_rows_of_one_group_are_no_test_set() -> None:
     assert "all rows are one, or of one group" in refused("EmptyTestSet", rows(None, ["g"] * 60))
 
@@ -80,7 +85,8 @@ def test_slices_of_a_language_model_count_documents_and_a_document_has_one() -> 
 def test_the_gate_is_asked_for_everything_that_a_spec_can_set() -> None:
     spec = {
         "minRetention": 0.9, "incumbentMargin": 0.02, "chanceAccuracy": 0.25, "minAccuracy": 0.8,
-        "maxMeanAbsoluteError": 0.5, "maxPerplexity": 20.0, "maxNegativeFlips": 0.03, "slices": SLICES,
+        "maxMeanAbsoluteError": 0.5, "maxPerplexity": 20.0, "maxNegativeFlips": 0.03, "maxCopiedErrors": 0.02,
+        "slices": SLICES,
     }  # fmt: skip
     assert GateSpec.model_validate(spec).dump() == spec
     asked = gate_of(GateSpec.model_validate(spec)).model_dump(by_alias=True)

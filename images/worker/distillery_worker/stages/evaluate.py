@@ -183,6 +183,7 @@ def gate_of(spec: GateSpec) -> Gate:
         max_mean_absolute_error=spec.max_mean_absolute_error,
         max_perplexity=spec.max_perplexity,
         max_negative_flips=spec.max_negative_flips,
+        max_copied_errors=spec.max_copied_errors,
         slices=SliceGate(min_retention=asked.min_retention, min_items=asked.min_items) if asked else None,
     )
 

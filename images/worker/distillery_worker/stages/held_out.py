@@ -10,8 +10,8 @@ from ..errors import InputRefused
 from ..tasks.head import Head
 
 
-def check_held_out(test: Rows, head: Head, task: TaskName, gate: GateSpec) -> None:
-    """Raises InputRefused (EmptyTestSet, GateInput, SliceTooSmall)."""
+def check_held_out(test: Rows, head: Head, task: TaskName, gate: GateSpec, controlled: bool) -> None:
+    """Raises InputRefused (EmptyTestSet, GateInput, SliceTooSmall). controlled: whether a control is trained"""
     if len(set(head.items(test))) < 2:
         raise InputRefused(
             "EmptyTestSet",
@@ -24,6 +24,11 @@ def check_held_out(test: Rows, head: Head, task: TaskName, gate: GateSpec) -> No
             raise InputRefused(
                 "GateInput", f"gate.{name}: is for {' and '.join(tasks)}; remove it from the DistilledModel's gate"
             )
+    if gate.max_copied_errors and not controlled:
+        raise InputRefused(
+            "GateInput",
+            "gate.maxCopiedErrors: the DistilledModel's gate asks for a control; set training.control.learningRate",
+        )
     if gate.slices:
         check_slices(test, head, gate.slices.min_items)
 

@@ -47,7 +47,7 @@ def inspected(run: PreflightRun, panel: Panel, context: Context) -> PreflightRes
     files = curated.files
     check_rows(files)
     check_left(files["train"], panel.head, curated.dropped, run.training.seed)
-    check_held_out(files["test"], panel.head, run.task, run.gate)
+    check_held_out(files["test"], panel.head, run.task, run.gate, run.training.control is not None)
     panel.weights(files["test"])
     views = task.views(run.soft_labels, teacher)
     asked = panel.questions(curated.learned(), views)
