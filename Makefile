@@ -2,7 +2,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup lock crds fixtures lint unit cluster faults soak e2e test images up down demo bench-demo bench-operator bench-churn bench-label bench-label-kinds bench-train bench-losses bench-quality clean
+.PHONY: help setup lock crds fixtures lint unit cluster faults soak e2e test images up down demo bench-demo bench-operator bench-churn bench-label bench-label-kinds bench-train bench-losses bench-quality bench-gate clean
 
 export DISTILLERY_CACHE ?= /var/cache/distillery
 # Of this clone: the virtualenv is shared and holds none of the project's code.
@@ -93,6 +93,9 @@ bench-label-kinds: setup ## sampled labels against top-k at equal bytes, about a
 
 bench-train: setup ## learning from labels beside plain cross-entropy, time and memory; the last line is JSON
 	@$(VENV)/bin/python tests/bench/train_bench.py
+
+bench-gate: setup ## how often the gate errs at its thresholds, in simulations, about five minutes; the last line is JSON
+	@PYTHONPATH=$(BENCH_PATH) $(VENV)/bin/python tests/bench/gate_bench.py $(if $(SIMULATIONS),--simulations $(SIMULATIONS))
 
 bench-losses: setup ## losses of tokens beside TRL's, time, memory and values; the last line is JSON
 	@trl=$(DISTILLERY_CACHE)/bench/trl-$$(sha256sum tests/bench/peer/trl.txt | cut -c1-12); \

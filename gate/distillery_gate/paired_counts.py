@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from .clusters import Totals, by_cluster, degrees_of_freedom, design_effect, t_value
+from .clusters import Totals, by_cluster, critical_value, design_effect
 from .intervals import z_value
 
 
@@ -71,9 +71,9 @@ class ClusteredCounts(PairedCounts):
         return design_effect(self.new_right - self.reference_right - difference * self.items, squares)
 
     def critical(self, level: float) -> float:
-        """Student's t, with the degrees of freedom of the difference as observed."""
+        """By the spread of the difference as observed."""
         observed = (self.new - self.reference) / self.n
-        return t_value(degrees_of_freedom(self.new_right - self.reference_right - observed * self.items), level)
+        return critical_value(self.new_right - self.reference_right - observed * self.items, level)
 
 
 def count_pairs(

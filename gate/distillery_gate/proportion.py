@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv
 
-from .clusters import by_cluster, degrees_of_freedom, design_effect, t_value
+from .clusters import by_cluster, critical_value, design_effect
 from .intervals import Interval, ScoreTerms, items_needed
 
 Hits = NDArray[np.bool_]
@@ -22,7 +22,7 @@ def share_interval(hits: Hits, clusters: Clusters, level: float) -> Interval:
     if clusters is None:
         return exact_interval(found, n, level)
     effect, totals = share_effect(hits, clusters), centred_totals(hits, clusters)
-    return wilson_interval(found / effect, n / effect, t_value(degrees_of_freedom(totals), level))
+    return wilson_interval(found / effect, n / effect, critical_value(totals, level))
 
 
 def exact_interval(found: int, n: int, level: float) -> Interval:

@@ -5,7 +5,7 @@ from math import sqrt
 import numpy as np
 import pytest
 from distillery_gate import ErrorItems, EvaluationItems, Gate, GateInputError, decide
-from distillery_gate.clusters import degrees_of_freedom
+from distillery_gate.clusters import critical_value, degrees_of_freedom
 from distillery_gate.paired_counts import count_pairs
 from distillery_gate.paired_difference import difference_interval
 from distillery_gate.paired_ratio import ratio_interval
@@ -79,6 +79,16 @@ def test_degrees_of_freedom_are_those_of_the_clusters_that_differ():
     assert degrees_of_freedom(even) == 19
     lone = np.array([19.0] + [-1.0] * 19)
     assert degrees_of_freedom(lone) < 2.5
+
+
+def test_clusters_of_which_few_differ_much_ask_for_more_than_students_t():
+    even = np.array([1.0, -1.0] * 10)
+    assert critical_value(even, LEVEL) == pytest.approx(stats.t.ppf(0.95, 19))
+    lone = np.array([9.5] * 2 + [-19 / 18] * 18)
+    t = stats.t.ppf(0.95, degrees_of_freedom(lone))
+    skewed = t + stats.skew(lone) * (t**2 - 1) / (6 * sqrt(20))
+    assert critical_value(lone, LEVEL) == pytest.approx(skewed) == critical_value(-lone, LEVEL)
+    assert critical_value(lone * 0, LEVEL) == pytest.approx(stats.t.ppf(0.95, 19))
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from distillery_api.gate import GateSpec
-from distillery_gate import Gate
+from distillery_gate import Gate, SliceGate, decide, items_of
 from distillery_worker.context import Context
 from distillery_worker.data.files import Rows
 from distillery_worker.errors import InputRefused
+from distillery_worker.evaluation.report import criterion_status
 from distillery_worker.stages.evaluate import gate_of
 from distillery_worker.stages.held_out import check_held_out
 from distillery_worker.stages.preflight import preflight
@@ -107,3 +108,11 @@ def test_preflight_reads_the_slices_of_the_held_out_rows(
     small = micro.make_run("preflight", source, storage, dataset=dataset, gate={"slices": SLICES | {"minItems": 171}})
     with pytest.raises(InputRefused, match=r"slice 'short' has 30 rows .*\(2 of 2 slices"):
         preflight(small, context)
+
+
+def test_a_sentence_about_a_slice_with_a_long_name_is_cut_for_the_status() -> None:
+    name = "a long " * 100
+    columns = {"gold": ["a"] * 120, "teacher": ["a"] * 120, "student": ["a"] * 120, "slice": [name] * 60 + ["b"] * 60}
+    verdict = decide(items_of("accuracy", columns), Gate(min_retention=0.5, slices=SliceGate(min_retention=0.999)))
+    assert len(verdict.criteria[-1].message) > 512
+    assert criterion_status(verdict.criteria[-1]).message.endswith("…")

@@ -10,6 +10,8 @@ from distillery_gate import Criterion, Verdict
 
 from .ranking import Ranking
 
+LONGEST = 512  # characters of a sentence in the status
+
 
 class Content(Model):
     """Something that was read, by address and content."""
@@ -60,4 +62,6 @@ def criterion_status(criterion: Criterion) -> CriterionStatus:
     fields = criterion.model_dump(by_alias=False, exclude={"clusters"})
     # For the eye: the report keeps every digit, and the verdict was taken on those.
     fields |= {name: round(fields[name], 6) for name in ("value", "low", "high")}
+    if len(criterion.message) > LONGEST:  # a slice may have any name
+        fields["message"] = criterion.message[: LONGEST - 1] + "…"
     return CriterionStatus(items=fields.pop("n"), **fields)
