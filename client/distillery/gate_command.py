@@ -86,7 +86,7 @@ def read_items(beside: Prefix, items: Recorded) -> dict[str, list[Any]]:
     data = beside.read(name) if beside.exists(name) else read_uri(items.uri)
     if (found := digest_bytes(data)) != items.digest:
         raise Refused(f"{name}: its digest is {found}, and the report names {items.digest}: one of them was changed")
-    columns: dict[str, list[Any]] = pq.read_table(pa.BufferReader(data)).to_pydict()
+    columns: dict[str, list[Any]] = pq.ParquetFile(pa.BufferReader(data)).read().to_pydict()
     return columns
 
 

@@ -46,7 +46,7 @@ class Case:
 def blocks_of(folder: Path, part: str) -> list[Block]:
     """Whole blocks of a part of the speeches."""
     tokenizer = AutoTokenizer.from_pretrained(folder / "teacher")
-    texts = pq.read_table(folder / f"{part}.parquet")["text"].to_pylist()
+    texts = pq.ParquetFile(folder / f"{part}.parquet").read()["text"].to_pylist()
     blocks = [block for text in texts for block in cut(tokenizer(text, verbose=False)["input_ids"], LENGTH)]
     return [block for block in blocks if len(block) == LENGTH]
 

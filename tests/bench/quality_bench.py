@@ -120,7 +120,7 @@ def run(case: str, seed: int, inputs: Path, workdir: Path) -> tuple[VerdictStatu
     if status.verdict is None:
         raise SystemExit(f"{case}: {ending(status)}" if status.finished_at else f"{case}: stopped")
     evaluation = status.verdict.report_uri.rsplit("/", 1)[0]
-    return status.verdict, pq.read_table(io.BytesIO(open_prefix(evaluation).read("items.parquet")))
+    return status.verdict, pq.ParquetFile(io.BytesIO(open_prefix(evaluation).read("items.parquet"))).read()
 
 
 def measure(case: str, seeds: int, workdir: Path) -> dict[str, Any]:

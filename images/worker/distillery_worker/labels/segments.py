@@ -57,7 +57,7 @@ def decode_segment(codec: Codec, data: bytes) -> tuple[list[str], list[RowLabels
 
 def read_segment(data: bytes) -> pa.Table:
     """The columns of a segment's file."""
-    return pq.read_table(io.BytesIO(data))
+    return pq.ParquetFile(io.BytesIO(data)).read()
 
 
 def table_of(codec: Codec, keys: list[str], rows: list[RowLabels]) -> pa.Table:
