@@ -15,6 +15,7 @@ from .gate_command import decide_again
 from .gc_command import age, collect_garbage
 from .labels_command import inspect_labels, verify_labels
 from .plan_command import plan
+from .report_command import make_page
 from .run_command import run
 
 
@@ -51,6 +52,12 @@ def parser() -> Parser:
     each = commands.add_parser("gate", help="take a verdict again from what its evaluation recorded")
     each.set_defaults(command=decide_again)
     each.add_argument("report", metavar="REPORT", help="path or URI of a report.json; its items may lie beside it")
+    each = commands.add_parser("report", help="an evaluation as a page for people")
+    each.set_defaults(command=make_page)
+    each.add_argument("report", metavar="REPORT", help="path or URI of a report.json")
+    each.add_argument(
+        "-o", "--output", type=Path, default=Path("report.html"), metavar="FILE", help="report.html by default"
+    )
     add_labels(commands.add_parser("labels", help="look at stored soft labels"))
     add_gc(commands.add_parser("gc", help="delete what no model holds and no live job uses"))
     return root

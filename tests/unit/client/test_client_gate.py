@@ -1,28 +1,17 @@
 """`distillery gate`: the same verdict again, byte for byte, and nothing that was changed afterwards."""
 
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from distillery.__main__ import main
-from distillery_api.digests import digest_bytes
-from distillery_gate import Gate, decide, items_of
+from evaluations import answers, write_evaluation
 
 Write = Callable[..., Path]
-
-
-def answers(student: float) -> dict[str, Any]:
-    """Columns of 600 rows in 120 groups, with a student that is right as often as said."""
-    random = np.random.default_rng(1)
-    right = {"teacher": random.random(600) < 0.9, "student": random.random(600) < student}
-    columns = {name: ["a" if each else "b" for each in values] for name, values in right.items()}
-    return {"cluster": [f"g{row // 5}" for row in range(600)], "gold": ["a"] * 600, **columns}
 
 
 @pytest.fixture
@@ -30,21 +19,7 @@ def evaluated(tmp_path: Path) -> Write:
     """Writes a report and its items as an evaluation does, the items elsewhere if wanted."""
 
     def write(student: float = 0.9, folder: Path | None = None, **changes: Any) -> Path:
-        columns, gate = answers(student), {"minRetention": 0.9}
-        buffer = io.BytesIO()
-        pq.write_table(pa.table(columns), buffer)
-        items = (folder or tmp_path) / "items.parquet"
-        items.write_bytes(buffer.getvalue())
-        verdict = decide(items_of("accuracy", columns), Gate.model_validate(gate))
-        report = {
-            "schemaVersion": "distillery.dev/report/v1",
-            "items": {"uri": items.as_uri(), "digest": digest_bytes(buffer.getvalue())},
-            "gate": gate,
-            "verdict": verdict.model_dump(mode="json", exclude_none=True),
-        }
-        path = tmp_path / "report.json"
-        path.write_text(json.dumps(report | changes))
-        return path
+        return write_evaluation(tmp_path, answers(student), {"minRetention": 0.9}, items=folder, **changes)
 
     return write
 
@@ -81,11 +56,11 @@ def test_a_report_that_was_edited_gives_no_verdict(evaluated: Write, capsys: pyt
     path = evaluated(0.7)
     edited(path, lambda report: report["verdict"].update(verdict="Pass"))
     assert main(["gate", str(path)]) == 3
-    assert "give the verdict above, which is another in verdict" in capsys.readouterr().err
+    assert "give another verdict than it holds, in verdict" in capsys.readouterr().err
     path = evaluated(0.7)
     edited(path, lambda report: report["gate"].update(minRetention=0.1))
     assert main(["gate", str(path)]) == 3
-    assert "another in criteria, verdict" in capsys.readouterr().err
+    assert "than it holds, in criteria, verdict" in capsys.readouterr().err
 
 
 def test_items_that_were_changed_give_no_verdict(

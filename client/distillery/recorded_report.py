@@ -1,0 +1,94 @@
+"""A report.json with its items, as an evaluation has recorded them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from distillery_api.digests import digest_bytes
+from distillery_storage import Prefix, open_prefix, read_uri, split_uri
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .errors import Refused
+
+
+class File(BaseModel):
+    """Something that was read or made, by address and content."""
+
+    uri: str
+    digest: str
+
+
+class Measured(BaseModel):
+    """A model that was evaluated, in the verdict."""
+
+    model_config = ConfigDict(extra="allow")
+
+    metric: str
+
+
+class Given(BaseModel):
+    """The verdict that the report gives."""
+
+    model_config = ConfigDict(extra="allow")
+
+    measurements: list[Measured] = Field(min_length=1)
+
+
+class Report(BaseModel):
+    """What of a report.json decides; the rest is kept as it is."""
+
+    model_config = ConfigDict(extra="allow")
+
+    schema_version: Literal["distillery.dev/report/v1"] = Field(alias="schemaVersion")
+    items: File
+    gate: dict[str, Any]
+    verdict: Given
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A report, its digest, and the columns of its items."""
+
+    place: str
+    report: Report
+    digest: str
+    columns: dict[str, list[Any]]
+
+    @property
+    def metric(self) -> str:
+        """What the models were judged by."""
+        return self.report.verdict.measurements[0].metric
+
+
+def read_recorded(place: str) -> Recorded:
+    """The report at a path or URI, with its items. Raises StorageError or Refused."""
+    folder, name = split_uri(place if "://" in place else Path(place).absolute().as_uri())
+    beside = open_prefix(folder)
+    data = beside.read(name)
+    report = parsed(data, place)
+    return Recorded(place, report, digest_bytes(data), read_items(beside, report.items))
+
+
+def parsed(data: bytes, place: str) -> Report:
+    """Raises Refused where it is no report."""
+    try:
+        return Report.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise Refused(
+            f"{place}: is no report of an evaluation: {where}: {first['msg']}; name the report.json of"
+            " status.verdict.reportUri"
+        ) from error
+
+
+def read_items(beside: Prefix, items: File) -> dict[str, list[Any]]:
+    """The recorded columns, from beside the report where they lie there. Raises StorageError or Refused."""
+    name = items.uri.rpartition("/")[2]
+    data = beside.read(name) if beside.exists(name) else read_uri(items.uri)
+    if (found := digest_bytes(data)) != items.digest:
+        raise Refused(f"{name}: its digest is {found}, and the report names {items.digest}: one of them was changed")
+    columns: dict[str, list[Any]] = pq.ParquetFile(pa.BufferReader(data)).read().to_pydict()
+    return columns

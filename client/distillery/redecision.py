@@ -1,0 +1,33 @@
+"""A verdict, taken again from what its evaluation recorded."""
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from .errors import Refused
+from .recorded_report import Recorded
+
+if TYPE_CHECKING:
+    from distillery_gate import Verdict
+
+
+def verdict_again(recorded: Recorded) -> "Verdict":
+    """What the items and the gate of the report give. Raises Refused where they give no verdict."""
+    # Here, since scipy takes longer to load than other commands to run.
+    from distillery_gate import Gate, GateError, decide, items_of
+
+    try:
+        return decide(items_of(recorded.metric, recorded.columns), Gate.model_validate(recorded.report.gate))
+    except (GateError, ValidationError) as error:
+        raise Refused(f"{recorded.place}: no verdict can be taken: {error}") from error
+
+
+def check_same(recorded: Recorded, found: "Verdict") -> None:
+    """The report's verdict is this one, to the last digit. Raises Refused."""
+    again: dict[str, Any] = found.model_dump(mode="json", exclude_none=True)
+    given = recorded.report.verdict.model_dump()
+    if differing := sorted(name for name in again.keys() | given.keys() if again.get(name) != given.get(name)):
+        raise Refused(
+            f"{recorded.place}: its items and gate give another verdict than it holds, in {', '.join(differing)}: the"
+            " report was changed, or another version of distillery_gate wrote it"
+        )

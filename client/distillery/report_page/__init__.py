@@ -1,0 +1,1 @@
+"""The page that tells people of an evaluation."""

@@ -1,0 +1,76 @@
+"""One self-contained HTML page of an evaluation: the verdict first, then what it rests on."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jinja2 import Environment, StrictUndefined
+
+from ..recorded_report import Recorded
+from .interval_plot import interval_plot
+
+if TYPE_CHECKING:
+    from distillery_gate import Verdict
+
+TITLES = {
+    "retention": "Retention", "incumbent": "Beside the incumbent", "minAccuracy": "Accuracy",
+    "maxMeanAbsoluteError": "Mean absolute error", "maxPerplexity": "Perplexity", "negativeFlips": "Negative flips",
+    "copiedErrors": "Copied errors", "worstSlice": "Worst slice",
+}  # fmt: skip
+ORIGINS = ("teacher", "test", "artifact", "incumbent", "control", "writer", "items")
+
+
+class Flips(NamedTuple):
+    """On how many items another model and the student are right."""
+
+    other: str
+    both: int
+    student: int
+    other_alone: int
+    neither: int
+
+
+def page(recorded: Recorded, verdict: "Verdict") -> str:
+    """The HTML. verdict: what the record gives, which is the report's own."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"number": number, "count": count}
+    environment.globals["plot"] = interval_plot
+    template = environment.from_string(files(__package__).joinpath("page.html.j2").read_text())
+    report = recorded.report.model_dump(by_alias=True)
+    return template.render(
+        report=report, verdict=verdict, digest=recorded.digest, titles=TITLES, place=recorded.place,
+        models=ends(verdict.measurements), slices=ends(verdict.slices),
+        confidence=f"{100 * (1 - 2 * verdict.level):.4g} %", flips=list(flips(recorded)),
+        origins={name: report[name] for name in ORIGINS if report.get(name)},
+    )  # fmt: skip
+
+
+def ends(lines: Sequence[Any]) -> list[float]:
+    """The ends of intervals that share a scale."""
+    return [end for each in lines for end in (each.low, each.high) if end is not None]
+
+
+def flips(recorded: Recorded) -> Iterator[Flips]:
+    """Against every other model, where answers are right or wrong."""
+    if recorded.metric != "accuracy":
+        return
+    gold, columns = recorded.columns["gold"], recorded.columns
+    student = [answer == label for answer, label in zip(columns["student"], gold, strict=True)]
+    for other in ("teacher", "incumbent", "control"):
+        if other in columns:
+            right = [answer == label for answer, label in zip(columns[other], gold, strict=True)]
+            found = Counter(zip(student, right, strict=True))
+            yield Flips(other, found[True, True], found[True, False], found[False, True], found[False, False])
+
+
+def number(value: Any) -> str:
+    """Four decimals where there are some, a dash where there is nothing."""
+    if value is None:
+        return "–"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"
+
+
+def count(value: int, of: int) -> str:
+    """A count with its share."""
+    return f"{value:,} ({100 * value / of:.1f} %)"
