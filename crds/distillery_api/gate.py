@@ -101,6 +101,18 @@ class GateSpec(Model):
         ]
         | None
     ) = None
+    max_calibration_error: (
+        Annotated[
+            float,
+            Field(
+                gt=0,
+                lt=1,
+                description="What the student's calibration error must stay below.",
+                json_schema_extra=rules(("self < 1.0", "write a share of 1: 0.05 for five points")),
+            ),
+        ]
+        | None
+    ) = None
     slices: SliceGate | None = None
 
     @property
@@ -132,6 +144,7 @@ TASKS_OF = {
     "minAccuracy": ("text-classification", "image-classification"),
     "maxNegativeFlips": ("text-classification", "image-classification"),
     "maxCopiedErrors": ("text-classification", "image-classification"),
+    "maxCalibrationError": ("text-classification", "image-classification"),
     "maxMeanAbsoluteError": ("text-scoring",),
     "maxPerplexity": ("causal-lm",),
 }

@@ -6,9 +6,10 @@ from .items import ErrorItems, EvaluationItems, Items
 from .paired_likelihood import LikelihoodItems
 from .policy import Gate, SliceGate
 from .recorded import items_of
-from .verdict import Comparison, Criterion, Measurement, Outcome, SliceResult, Verdict
+from .verdict import Calibration, Comparison, Criterion, Measurement, Outcome, SliceResult, Verdict
 
 __all__ = [
+    "Calibration",
     "Comparison",
     "Criterion",
     "ErrorItems",

@@ -54,6 +54,16 @@ def checked_results(field: str, given: ArrayLike | None, *, n: int) -> NDArray[n
     return read_only(results.astype(bool))
 
 
+def checked_confidence(field: str, given: ArrayLike | None, *, n: int) -> NDArray[np.float64]:
+    """The confidences as a read-only float64 array of length n, or GateInputError."""
+    found = checked_numbers(field, given, n=n, wanted="the probability of the answer")
+    strange = ~((found >= 0) & (found <= 1))
+    if strange.any():
+        index = first_index(strange)
+        raise GateInputError(f"{field}: item {index} is {found[index]}; give a probability, from 0 to 1")
+    return read_only(found.astype(np.float64))
+
+
 def checked_errors(field: str, given: ArrayLike | None, *, n: int) -> NDArray[np.float64]:
     """The errors as a read-only float64 array of length n, or GateInputError."""
     results = checked_numbers(field, given, n=n, wanted="the absolute error")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from .criteria.absolute import judge_absolute
+from .criteria.calibration import calibrations, judge_calibration
 from .criteria.copied_errors import compare_copied_errors, judge_copied_errors
 from .criteria.flips import judge_flips
 from .criteria.incumbent import judge_incumbent
@@ -33,6 +34,8 @@ def decide(items: Items, gate: Gate) -> Verdict:
         criteria.append(judge_flips(items, gate, gate.max_negative_flips))
     if gate.max_copied_errors is not None:
         criteria.append(judge_copied_errors(items, gate, gate.max_copied_errors))
+    if gate.max_calibration_error is not None:
+        criteria.append(judge_calibration(items, gate, gate.max_calibration_error))
     if gate.slices is not None:
         criterion, slices = judge_slices(items, gate, gate.slices)
         criteria.append(criterion)
@@ -42,6 +45,7 @@ def decide(items: Items, gate: Gate) -> Verdict:
         n=items.n,
         criteria=tuple(criteria),
         slices=slices,
+        calibration=tuple(calibrations(items, gate.level)),
         comparisons=tuple(compare(items, gate)),
         measurements=measure_all(items, gate.level),
     )

@@ -1,15 +1,16 @@
 """Per-item results of the models under comparison."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import paired_means
-from .checks import check_all, checked_errors, checked_results
+from .checks import check_all, checked_confidence, checked_errors, checked_results
 from .clusters import Totals, by_cluster
 from .errors import GateInputError
 from .intervals import Interval
@@ -42,8 +43,13 @@ class Items(ABC):
 
     def take(self, chosen: NDArray[np.intp]) -> Self:
         """The items at these places alone. Raises GateInputError where they show nothing by themselves."""
-        arrays = {name: value[chosen] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
-        part: Self = replace(cast(Any, self), ids=[self.ids[place] for place in chosen], **arrays)
+        changes: dict[str, Any] = {}
+        for name, value in vars(self).items():
+            if isinstance(value, np.ndarray):
+                changes[name] = value[chosen]
+            elif isinstance(value, Mapping):
+                changes[name] = {model: each[chosen] for model, each in value.items()}
+        part: Self = replace(cast(Any, self), ids=[self.ids[place] for place in chosen], **changes)
         return part
 
     def by_slice(self) -> Iterator[tuple[str, NDArray[np.intp]]]:
@@ -88,6 +94,7 @@ class EvaluationItems(Items):
             independent of each other; becomes the number of each item's cluster. [n]
         slices: names of the part of the data that each item stands for, such as its language, all text. [n]
         student_copies, control_copies: true where the model gives the same wrong answer as the teacher. [n]
+        confidences: by model, the probability that it gives its answer. [n] each
 
     Raises:
         GateInputError: naming the field and the fix. Arrays are copied, turned to bool and made read-only.
@@ -103,12 +110,17 @@ class EvaluationItems(Items):
     slices: Any = None
     student_copies: NDArray[np.bool_] | None = None
     control_copies: NDArray[np.bool_] | None = None
+    confidences: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_all(self, checked_results)
-        for field in ("student_copies", "control_copies"):
-            if (given := getattr(self, field)) is not None:
-                object.__setattr__(self, field, checked_results(field, given, n=self.n))
+        checked = {
+            name: checked_confidence(f"{name}_confidence", each, n=self.n) for name, each in self.confidences.items()
+        }
+        object.__setattr__(self, "confidences", MappingProxyType(checked))
+        for name in ("student_copies", "control_copies"):
+            if (given := getattr(self, name)) is not None:
+                object.__setattr__(self, name, checked_results(name, given, n=self.n))
 
     def pair(self, reference: NDArray[Any]) -> Pair:
         """By the 2x2 table of who is right where."""

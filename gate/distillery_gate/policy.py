@@ -61,5 +61,8 @@ class Gate(Policy):
             description="Share of items on which the student may repeat the teacher's mistake and the control not.",
         ),
     ] = None
+    max_calibration_error: Annotated[
+        float | None, Field(gt=0, lt=1, description="What the student's calibration error must stay below.")
+    ] = None
     slices: SliceGate | None = None
     level: Annotated[float, LEVEL] = 0.05

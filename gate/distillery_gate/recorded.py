@@ -23,7 +23,8 @@ def items_of(metric: str, columns: Columns) -> Items:
         metric: "accuracy", "mean absolute error" or "perplexity".
         columns: `teacher` and `student`, and `incumbent` and `control` where there are such: labels, scores, or a
             text's mean negative log-likelihood of a token; `gold`: the right label or score; `tokens`, of a text: how
-            many are predicted; `cluster`, optional: what the row belongs to, such as its group or document; `slice`,
+            many are predicted; `student_confidence` and those of other models, optional: the probability of a label;
+            `cluster`, optional: what the row belongs to, such as its group or document; `slice`,
             optional.
 
     Raises:
@@ -54,6 +55,8 @@ def right_answers(columns: Columns, rows: int) -> EvaluationItems:
         if name in columns:
             answers = zip(columns[name], teacher, gold, strict=True)
             given[f"{name}_copies"] = [answer == taught != label for answer, taught, label in answers]
+    told = [name for name in named(columns) if f"{name}_confidence" in columns]
+    given["confidences"] = {name: columns[f"{name}_confidence"] for name in told}
     return EvaluationItems(ids=range(rows), **given)
 
 

@@ -57,6 +57,17 @@ class Criterion(Record):
     message: str
 
 
+class Calibration(Record):
+    """How far a model's confidence in its answers is from how often they are right."""
+
+    name: str
+    error: float
+    low: float
+    high: float
+    brier: float
+    n: int
+
+
 class SliceResult(Record):
     """The student in one slice of the items; without value and bounds where the slice shows none.
 
@@ -82,5 +93,6 @@ class Verdict(Record):
     n: int
     criteria: tuple[Criterion, ...]
     slices: tuple[SliceResult, ...] = ()
+    calibration: tuple[Calibration, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     measurements: tuple[Measurement, ...]

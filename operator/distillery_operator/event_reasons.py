@@ -23,7 +23,7 @@ FAULTS = frozenset(
 VERDICTS = frozenset(
     {
         "RetentionBelowThreshold", "WorseThanIncumbent", "QualityBelowLimit", "TooManyFlips", "SliceBelowThreshold",
-        "TeacherMistakesCopied",
+        "TeacherMistakesCopied", "PoorlyCalibrated",
         "Inconclusive", "GateFailed", "VerdictUntrusted", "IncumbentChanged",
     }
 )  # fmt: skip

@@ -90,6 +90,7 @@ FAILED_BY = {
     "maxPerplexity": "QualityBelowLimit",
     "negativeFlips": "TooManyFlips",
     "copiedErrors": "TeacherMistakesCopied",
+    "calibrationError": "PoorlyCalibrated",
     "worstSlice": "SliceBelowThreshold",
 }
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jinja2 import Environment, StrictUndefined
 
 from ..recorded_report import Recorded
+from .calibration_plot import calibration_plot
 from .interval_plot import interval_plot
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 TITLES = {
     "retention": "Retention", "incumbent": "Beside the incumbent", "minAccuracy": "Accuracy",
     "maxMeanAbsoluteError": "Mean absolute error", "maxPerplexity": "Perplexity", "negativeFlips": "Negative flips",
-    "copiedErrors": "Copied errors", "worstSlice": "Worst slice",
+    "copiedErrors": "Copied errors", "calibrationError": "Calibration", "worstSlice": "Worst slice",
 }  # fmt: skip
 ORIGINS = ("teacher", "test", "artifact", "incumbent", "control", "writer", "items")
 
@@ -35,11 +36,12 @@ def page(recorded: Recorded, verdict: "Verdict") -> str:
     """The HTML. verdict: what the record gives, which is the report's own."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"number": number, "count": count}
-    environment.globals["plot"] = interval_plot
+    environment.globals |= {"plot": interval_plot, "curve": calibration_plot}
     template = environment.from_string(files(__package__).joinpath("page.html.j2").read_text())
     report = recorded.report.model_dump(by_alias=True)
     return template.render(
         report=report, verdict=verdict, digest=recorded.digest, titles=TITLES, place=recorded.place,
+        calibrations=ends(verdict.calibration), curves=curves(recorded, verdict),
         models=ends(verdict.measurements), slices=ends(verdict.slices),
         confidence=f"{100 * (1 - 2 * verdict.level):.4g} %", flips=list(flips(recorded)),
         origins={name: report[name] for name in ORIGINS if report.get(name)},
@@ -49,6 +51,16 @@ def page(recorded: Recorded, verdict: "Verdict") -> str:
 def ends(lines: Sequence[Any]) -> list[float]:
     """The ends of intervals that share a scale."""
     return [end for each in lines for end in (each.low, each.high) if end is not None]
+
+
+def curves(recorded: Recorded, verdict: "Verdict") -> dict[str, list[Any]]:
+    """Bins of each model whose calibration was measured."""
+    from distillery_gate import items_of
+    from distillery_gate.calibration import bins
+
+    items: Any = items_of(recorded.metric, recorded.columns)
+    names = [each.name for each in verdict.calibration]
+    return {name: list(bins(getattr(items, name), items.confidences[name])) for name in names}
 
 
 def flips(recorded: Recorded) -> Iterator[Flips]:

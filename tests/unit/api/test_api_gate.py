@@ -8,6 +8,7 @@ from distillery_api.gate import GateSpec
 FULL = {
     "minRetention": 0.9, "incumbentMargin": 0.02, "chanceAccuracy": 0.25, "minAccuracy": 0.8,
     "maxMeanAbsoluteError": 0.5, "maxPerplexity": 20.0, "maxNegativeFlips": 0.03, "maxCopiedErrors": 0.02,
+    "maxCalibrationError": 0.05,
     "slices": {"minRetention": 0.8, "minItems": 100},
 }  # fmt: skip
 
@@ -21,6 +22,7 @@ def stricter(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     [
         ("minRetention", 0.95), ("incumbentMargin", 0.0), ("chanceAccuracy", 0.3), ("minAccuracy", 0.9),
         ("maxMeanAbsoluteError", 0.4), ("maxPerplexity", 10.0), ("maxNegativeFlips", 0.01), ("maxCopiedErrors", 0.01),
+        ("maxCalibrationError", 0.03),
         ("slices", {"minRetention": 0.85, "minItems": 100}), ("slices", {"minRetention": 0.8, "minItems": 150}),
     ],
 )  # fmt: skip

@@ -11,7 +11,7 @@ from distillery.__main__ import main
 from distillery.report_page.interval_plot import WIDTH, interval_plot
 from evaluations import answers, write_evaluation
 
-VOID = {"meta", "line", "circle", "br"}
+VOID = {"meta", "line", "circle", "br", "rect", "polyline"}
 GATE = {"minRetention": 0.9, "slices": {"minRetention": 0.8, "minItems": 50}, "maxCopiedErrors": 0.05}
 
 
@@ -55,6 +55,7 @@ def made(path: Path, tmp_path: Path) -> Page:
 @pytest.fixture
 def full(tmp_path: Path) -> Path:
     columns = answers(0.93) | {"slice": ["<script>alert(1)</script>" if row % 3 else "long" for row in range(600)]}
+    columns["student_confidence"] = np.linspace(0.5, 1, 600).tolist()
     columns |= {"control": columns["teacher"][::-1], "incumbent": ["a"] * 500 + ["b"] * 100}
     return write_evaluation(tmp_path, columns, GATE)
 
@@ -134,3 +135,10 @@ def test_lines_that_are_compared_share_a_scale() -> None:
     one, other = (interval_plot(*numbers, others=[0.1, 0.9]) for numbers in ((0.1, 0.2, 0.3), (0.7, 0.8, 0.9)))
     at = [float(part.split('cx="')[1].split('"')[0]) for part in (one, other)]
     assert at[0] < WIDTH / 2 < at[1]
+
+
+def test_a_calibrated_model_is_told_of_and_drawn(full: Path, tmp_path: Path) -> None:
+    page, [told] = made(full, tmp_path), json.loads(full.read_text())["verdict"]["calibration"]
+    numbers = [f"{told[name]:.4f}" for name in ("error", "low", "high", "brier")]
+    assert any(row[:5] == ["student", *numbers] for row in page.rows)
+    assert "polyline" in page.tags

@@ -10,7 +10,7 @@ from ..tasks.head import Answer, Head
 def recorded(head: Head, test: Rows, answers: Mapping[str, Sequence[Answer]]) -> dict[str, Sequence[Any]]:
     """Columns of the items' file, which distillery_gate.items_of reads: what each item belongs to and is judged by.
 
-    answers: by model. [rows]
+    answers: by model, and their probabilities where they have any, by MODEL_confidence. [rows]
     """
     columns: dict[str, Sequence[Any]] = {"item": range(len(test)), "row_key": test.keys, "cluster": head.items(test)}
     columns |= {"slice": test.slices} if test.slices else {}

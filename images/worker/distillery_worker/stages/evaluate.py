@@ -40,9 +40,10 @@ REPORT, ITEMS = "report.json", "items.parquet"
 
 @dataclass
 class Candidate:
-    """One model's answers: [items]"""
+    """One model's answers, and the probability that it gives each: [items]"""
 
     answers: Sequence[Answer]
+    confidences: Sequence[float] | None
     digest: str
     parameters: int | None
     p50_ms: float | None
@@ -71,7 +72,8 @@ class Evaluation:
         engine = self.task.engine(path, manifest, self.context.threads)
         outputs = outputs_of(engine.run, engine.encoder, self.test.inputs, head.outputs, self.answered)
         latency = measure(self.task.engine(path, manifest, threads=1), self.test.inputs)
-        return Candidate(head.answers(outputs), digest, manifest.parameters, *latency)
+        told = head.answers(outputs), head.confidences(outputs)
+        return Candidate(*told, digest, manifest.parameters, *latency)
 
 
 def evaluate(run: EvaluateRun, context: Context) -> VerdictStatus:
@@ -126,7 +128,8 @@ def score_teacher(evaluation: Evaluation, manifest: ArtifactManifest, panel: Pan
         for row in np.flatnonzero(np.isnan(outputs).any(axis=1)):
             answers[row] = NO_ANSWER
     latency = teacher_latency(evaluation, manifest, panel)
-    evaluation.models["teacher"] = Candidate(answers, panel.digest, panel.parameters(), *latency)
+    told = answers, panel.head.confidences(outputs)
+    evaluation.models["teacher"] = Candidate(*told, panel.digest, panel.parameters(), *latency)
 
 
 def teacher_latency(
@@ -153,7 +156,8 @@ def score_control(evaluation: Evaluation, manifest: ArtifactManifest, record: Tr
     scratch = evaluation.context.folder("control-in-engine")
     latency = measure(task.in_engine(model, folder, manifest, scratch), test)
     digest = digest_files(record.control.files)
-    evaluation.models["control"] = Candidate(head.answers(outputs), digest, record.control.parameters, *latency)
+    told = head.answers(outputs), head.confidences(outputs)
+    evaluation.models["control"] = Candidate(*told, digest, record.control.parameters, *latency)
 
 
 def score_incumbent(evaluation: Evaluation, incumbent: ArtifactRef | None) -> None:
@@ -184,14 +188,17 @@ def gate_of(spec: GateSpec) -> Gate:
         max_perplexity=spec.max_perplexity,
         max_negative_flips=spec.max_negative_flips,
         max_copied_errors=spec.max_copied_errors,
+        max_calibration_error=spec.max_calibration_error,
         slices=SliceGate(min_retention=asked.min_retention, min_items=asked.min_items) if asked else None,
     )
 
 
 def columns(evaluation: Evaluation) -> dict[str, Sequence[Any]]:
     """What is recorded."""
-    answers = {name: model.answers for name, model in evaluation.models.items()}
-    return recorded(evaluation.head, evaluation.test, answers)
+    models = evaluation.models.items()
+    told = {name: model.answers for name, model in models}
+    sure = {f"{name}_confidence": model.confidences for name, model in models if model.confidences is not None}
+    return recorded(evaluation.head, evaluation.test, {**told, **sure})
 
 
 def publish(

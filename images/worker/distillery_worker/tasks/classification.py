@@ -82,6 +82,12 @@ class Classification(RowHead):
         """Names of the likeliest labels."""
         return [self.labels[index] for index in outputs.argmax(axis=1)]
 
+    def confidences(self, outputs: NDArray[np.float32]) -> list[float]:
+        """By softmax; 0 where there is no answer."""
+        shifted = np.exp(outputs.astype(np.float64) - outputs.max(axis=1, keepdims=True))
+        found: list[float] = np.nan_to_num(1 / shifted.sum(axis=1)).tolist()
+        return found
+
     def gold_answers(self, gold: NDArray[Any]) -> list[Answer]:
         """Label names."""
         return [self.labels[index] for index in gold]

@@ -43,6 +43,10 @@ class Head(ABC):
     def answers(self, outputs: NDArray[np.float32]) -> list[Answer]:
         """What a caller would be told, by row."""
 
+    def confidences(self, outputs: NDArray[np.float32]) -> list[float] | None:
+        """The probability of each of `answers`, by row; None where answers have none."""
+        return None
+
     @abstractmethod
     def truths(self, rows: Rows) -> dict[str, list[Answer]]:
         """What answers to held-out rows are judged by: columns of the items' file."""
