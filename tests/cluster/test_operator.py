@@ -206,7 +206,8 @@ def test_an_operator_with_another_versions_crds_says_which_and_stops(
     name = "distilledmodels.distillery.dev"
     held = api.sanitize_for_serialization(extensions.read_custom_resource_definition(name))["spec"]["versions"]
     older = copy.deepcopy(held)
-    del older[0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["promotion"]
+    spec = older[0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    del spec["properties"]["promotion"], spec["x-kubernetes-validations"]  # of which all name it
     extensions.patch_custom_resource_definition(name, {"spec": {"versions": older}})
     try:
         operator.start()
