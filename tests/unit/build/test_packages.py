@@ -15,6 +15,21 @@ def test_every_package_of_the_sources_is_installed():
     assert set(SETUPTOOLS["packages"]) == found
 
 
+def test_every_file_that_is_no_module_is_installed_with_its_package():
+    kept = {
+        (name, path.name)
+        for name in SETUPTOOLS["packages"]
+        for path in folder_of(name).iterdir()
+        if path.is_file() and path.suffix not in (".py", ".pyc", ".toml", ".md")
+    }
+    assert kept == {(name, file) for name, files in SETUPTOOLS["package-data"].items() for file in files}
+
+
+def folder_of(package: str) -> Path:
+    top, *rest = package.split(".")
+    return (ROOT / SETUPTOOLS["package-dir"][top]).joinpath(*rest)
+
+
 def test_every_folder_with_modules_is_a_package():
     for folder in SETUPTOOLS["package-dir"].values():
         for module in (ROOT / folder).rglob("*.py"):
