@@ -15,20 +15,16 @@ def calibration_plot(bins: "Sequence[Bin]") -> Markup:
     """Accuracy over confidence, a dot for each bin, beside the diagonal of a model that is as sure as it is right."""
     side = SIZE - 2 * MARGIN
 
-    def point(confidence: float, accuracy: float) -> str:
-        return f"{MARGIN + confidence * side:.1f},{SIZE - MARGIN - accuracy * side:.1f}"
-
-    dots = "".join(
-        '<circle class="value" cx="{}" cy="{}" r="4"/>'.format(*point(each.confidence, each.accuracy).split(","))
-        for each in bins
-    )
-    line = " ".join(point(each.confidence, each.accuracy) for each in bins)
+    points = [
+        (round(MARGIN + each.confidence * side, 1), round(SIZE - MARGIN - each.accuracy * side, 1)) for each in bins
+    ]
+    dots = "".join(f'<circle class="value" cx="{x}" cy="{y}" r="4"/>' for x, y in points)
+    line = " ".join(f"{x},{y}" for x, y in points)
     words = "; ".join(f"{each.accuracy:.2f} right at {each.confidence:.2f}" for each in bins)
-    start, end = point(0, 0).split(","), point(1, 1).split(",")
     return Markup(
         f'<svg viewBox="0 0 {SIZE} {SIZE}" width="{SIZE}" height="{SIZE}" role="img" aria-label="{words}">'
         f'<rect class="frame" x="{MARGIN}" y="{MARGIN}" width="{side}" height="{side}"/>'
-        f'<line class="threshold" x1="{start[0]}" y1="{start[1]}" x2="{end[0]}" y2="{end[1]}"/>'
+        f'<line class="threshold" x1="{MARGIN}" y1="{SIZE - MARGIN}" x2="{SIZE - MARGIN}" y2="{MARGIN}"/>'
         f'<polyline class="curve" points="{line}"/>{dots}'
         f'<text x="{SIZE / 2}" y="{SIZE - 6}" text-anchor="middle">confidence, 0 to 1</text>'
         f'<text transform="translate(14 {SIZE / 2}) rotate(-90)" text-anchor="middle">accuracy, 0 to 1</text></svg>'
