@@ -1,40 +1,15 @@
 """What a student must show: spec.gate of a DistillationJob, spec.promotion.gate of a DistilledModel."""
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from .digests import digest_of
-from .schema import Model, rules
-
-SHARE = "write a share of 1: 0.95, not 95"
-POINT = "write a share of 1: 0.01 for one point of accuracy"
-
-Retention = Annotated[
-    float,
-    Field(
-        gt=0,
-        le=1,
-        description="Share of the teacher's quality that the student must exceed.",
-        json_schema_extra=rules(("self <= 1.0", SHARE)),
-    ),
-]
+from .gate_criteria import POINT, Criteria, Retention, SliceGate
+from .schema import rules
 
 
-LARGER = ("min_retention", "chance_accuracy", "min_accuracy")  # of which the larger is the stricter
-
-
-class SliceGate(Model):
-    """What each value of dataset.columns.slice must show by itself."""
-
-    min_retention: Retention
-    min_items: Annotated[
-        int, Field(ge=10, le=1000000, description="Held-out rows of each slice; fewer fail preflight.")
-    ] = 50
-
-
-class GateSpec(Model):
+class GateSpec(Criteria):
     """What the evidence must show. A model's own gate is the floor: the stricter value of the two counts."""
 
     min_retention: Retention = 0.95
@@ -119,23 +94,6 @@ class GateSpec(Model):
     def hash(self) -> str:
         """The gate's identity: it stands in the job's snapshot, in the verdict and on the model."""
         return digest_of(self.dump())
-
-    def stricter(self, other: "GateSpec") -> "GateSpec":
-        """The stricter value of each criterion, and every criterion that one of the two sets."""
-        values: dict[str, Any] = {
-            name: stricter_of(max if name in LARGER else min, getattr(self, name), getattr(other, name))
-            for name in set(GateSpec.model_fields) - {"slices"}
-        }
-        asked = [gate.slices for gate in (self, other) if gate.slices]
-        slices = SliceGate(
-            min_retention=max(each.min_retention for each in asked), min_items=max(each.min_items for each in asked)
-        ) if asked else None  # fmt: skip
-        return GateSpec(**values, slices=slices)
-
-
-def stricter_of(choose: Callable[..., float], *values: float | None) -> float | None:
-    """The stricter of the values that are set."""
-    return choose((value for value in values if value is not None), default=None)
 
 
 # Which tasks have what a criterion is about.
