@@ -34,6 +34,7 @@ class Given(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     measurements: list[Measured] = Field(min_length=1)
+    look: dict[str, Any]
 
 
 class Report(BaseModel):

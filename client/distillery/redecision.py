@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 def verdict_again(recorded: Recorded) -> "Verdict":
     """What the items and the gate of the report give. Raises Refused where they give no verdict."""
     # Here, since scipy takes longer to load than other commands to run.
-    from distillery_gate import Gate, GateError, decide, items_of
+    from distillery_gate import Gate, GateError, Look, decide, items_of
 
     try:
-        return decide(items_of(recorded.metric, recorded.columns), Gate.model_validate(recorded.report.gate))
+        items, report = items_of(recorded.metric, recorded.columns), recorded.report
+        return decide(items, Gate.model_validate(report.gate), Look.model_validate(report.verdict.look))
     except (GateError, ValidationError) as error:
         raise Refused(f"{recorded.place}: no verdict can be taken: {error}") from error
 

@@ -80,6 +80,7 @@ class VerdictStatus(Model):
     """The gate's decision and what it was taken on."""
 
     result: Literal["Pass", "Fail", "Inconclusive"]
+    look: Annotated[int, Field(ge=1, description="Which verdict on this test set; a later one may err less.")] = 1
     criteria: Annotated[list[CriterionStatus], Field(max_length=8)]
     measured: Annotated[list[Measured], Field(max_length=8)] = []
     gate_hash: Digest

@@ -3,6 +3,7 @@
 from .decision import decide
 from .errors import GateError, GateInputError
 from .items import ErrorItems, EvaluationItems, Items
+from .looks import Look
 from .paired_likelihood import LikelihoodItems
 from .policy import Gate, SliceGate
 from .recorded import items_of
@@ -19,6 +20,7 @@ __all__ = [
     "GateInputError",
     "Items",
     "LikelihoodItems",
+    "Look",
     "Measurement",
     "Outcome",
     "SliceGate",

@@ -11,21 +11,25 @@ from .criteria.placing import worst_of
 from .criteria.retention import judge_retention
 from .criteria.slices import judge_slices
 from .items import Items
+from .looks import FIRST, Look
 from .pairs import Pair
 from .policy import Gate
 from .verdict import Comparison, Measurement, SliceResult, Verdict
 from .wording import decimals_for, evidence
 
 
-def decide(items: Items, gate: Gate) -> Verdict:
+def decide(items: Items, gate: Gate, look: Look = FIRST) -> Verdict:
     """The verdict on the student; pure, and the same for any order of the items.
 
     Fail if a criterion fails, else Inconclusive if one is, else Pass.
+
+    look: which verdict on this test set it is, which says how much of the gate's level it may spend.
 
     Raises:
         GateInputError: when the teacher is right on no item, or never wrong by anything, so that there is no ratio; and
             when the items lack what a criterion of the gate is about.
     """
+    gate = gate.model_copy(update={"level": look.level(gate.level)})
     criteria, slices = [judge_retention(items, gate)], tuple[SliceResult, ...]()
     if items.incumbent is not None:
         criteria.append(judge_incumbent(items, items.pair(items.incumbent), gate))
@@ -42,6 +46,7 @@ def decide(items: Items, gate: Gate) -> Verdict:
     return Verdict(
         verdict=worst_of([criterion.verdict for criterion in criteria]),
         level=gate.level,
+        look=look,
         n=items.n,
         criteria=tuple(criteria),
         slices=slices,

@@ -7,7 +7,7 @@ from pydantic.alias_generators import to_camel
 
 MIN_RETENTION = Field(gt=0, le=1, description="Share of the teacher's accuracy the student must exceed.")
 INCUMBENT_MARGIN = Field(ge=0, lt=1, description="Accuracy that may be lost to the incumbent; 0.01 is one point.")
-LEVEL = Field(gt=0, le=0.2, description="One-sided error rate of each criterion.")
+LEVEL = Field(gt=0, le=0.2, description="One-sided error of all verdicts on one test set together, in each criterion.")
 
 
 class Policy(BaseModel):

@@ -5,6 +5,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from .looks import Look
+
 Outcome = Literal["Pass", "Fail", "Inconclusive"]
 
 
@@ -86,10 +88,11 @@ class SliceResult(Record):
 
 
 class Verdict(Record):
-    """The decision on a student. All intervals are two-sided with coverage 1 - 2 * level."""
+    """The decision on a student. All intervals are two-sided with coverage 1 - 2 * level, as its look leaves it."""
 
     verdict: Outcome
     level: float
+    look: Look
     n: int
     criteria: tuple[Criterion, ...]
     slices: tuple[SliceResult, ...] = ()

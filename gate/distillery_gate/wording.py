@@ -5,9 +5,9 @@ MOST_DECIMALS = 9
 
 
 def evidence(low: float, high: float, *, level: float, n: int, clusters: int | None, decimals: int) -> str:
-    """`90 % interval 0.957 to 0.969, n = 10,000`, or `n = 10,000 in 312 clusters`."""
+    """`95 % interval 0.957 to 0.969, n = 10,000`, or `n = 10,000 in 312 clusters`."""
     where = "" if clusters is None else f" in {clusters:,} clusters"
-    return f"{100 * (1 - 2 * level):g} % interval {low:.{decimals}f} to {high:.{decimals}f}, n = {n:,}{where}"
+    return f"{100 * (1 - 2 * level):.4g} % interval {low:.{decimals}f} to {high:.{decimals}f}, n = {n:,}{where}"
 
 
 def decimals_for(threshold: float, *bounds: float) -> int:

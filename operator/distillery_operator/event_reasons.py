@@ -10,7 +10,7 @@ WRONG_INPUTS = frozenset(
         "ArtifactMismatch",
         "PromptTooLong", "TeacherUnfit", "StudentUnfit", "NoSignal", "BiasedSoftLabels",
         "LabelsDiffer", "SliceWithoutTeacher", "LabelsIndistinct", "AnswersUnusable", "EndpointRefused",
-        "ExportMismatch", "GateInput", "InvalidSpec", "ChildRefused", "NameTaken",
+        "ExportMismatch", "GateInput", "LooksUnreadable", "InvalidSpec", "ChildRefused", "NameTaken",
     }
 )  # fmt: skip
 FAULTS = frozenset(

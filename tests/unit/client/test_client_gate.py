@@ -79,7 +79,7 @@ def test_items_that_were_changed_give_no_verdict(
         ({"gate": {"minRetention": 95}}, "no verdict can be taken"),
         ({"gate": {"minRetention": 0.9, "maxPerplexity": 9.0}}, "maxPerplexity: the items have accuracy"),
         ({"gate": {"minRetention": 0.9, "minF2": 0.5}}, "minF2"),
-        ({"verdict": {"measurements": [{"metric": "bleu"}]}}, "metric: 'bleu' is none of accuracy"),
+        ({"verdict": {"measurements": [{"metric": "bleu"}], "look": {}}}, "metric: 'bleu' is none of accuracy"),
         ({"verdict": {"measurements": []}}, "verdict.measurements"),
     ],
 )

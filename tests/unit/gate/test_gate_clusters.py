@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-LEVEL = 0.05
-GATE = Gate(min_retention=0.95)
+LEVEL = 0.05  # of the first look, which spends half of the gate's
+GATE = Gate(min_retention=0.95, level=2 * LEVEL)
 
 
 def right(n: int, share: float, seed: int) -> NDArray[np.bool_]:

@@ -7,7 +7,8 @@ import pytest
 from distillery_gate import ErrorItems, EvaluationItems, Gate, GateInputError, Verdict, decide, items_of
 from distillery_gate.verdict import Comparison, Criterion
 
-ASKED = Gate(min_retention=0.5, max_copied_errors=0.02)
+LEVEL = 0.05  # of the first look, which spends half of the gate's
+ASKED = Gate(min_retention=0.5, max_copied_errors=0.02, level=2 * LEVEL)
 N = 2000
 
 
@@ -81,4 +82,4 @@ def test_a_student_exactly_at_the_limit_passes_at_the_level() -> None:
             student_copies=kinds <= 1, control_copies=(kinds == 0) | (kinds == 2),
         )  # fmt: skip
         passed += criterion(decide(items, ASKED)).verdict == "Pass"
-    assert passed / draws < 0.05 + 3.5 * sqrt(0.05 * 0.95 / draws)
+    assert passed / draws < LEVEL + 3.5 * sqrt(LEVEL * (1 - LEVEL) / draws)

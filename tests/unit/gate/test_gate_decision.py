@@ -35,7 +35,7 @@ def test_the_wordnet_student_passes_with_its_numbers_in_a_sentence():
     assert verdict.verdict == retention.verdict == "Pass"
     assert retention.value == pytest.approx(0.793 / 0.823)
     assert retention.message == (
-        "The student keeps 0.964 of the teacher's accuracy (90 % interval 0.956 to 0.971, n = 10,000);"
+        "The student keeps 0.964 of the teacher's accuracy (95 % interval 0.955 to 0.972, n = 10,000);"
         " the gate asks for more than 0.95."
     )
 
@@ -84,7 +84,7 @@ def test_a_margin_lets_an_equally_good_student_replace_the_incumbent():
     assert incumbent.verdict == "Pass"
     assert incumbent.threshold == -0.02
     assert incumbent.message == (
-        "The student's accuracy minus the incumbent's is 0.000 (90 % interval -0.013 to 0.013, n = 1,000);"
+        "The student's accuracy minus the incumbent's is 0.000 (95 % interval -0.016 to 0.016, n = 1,000);"
         " the gate asks for more than -0.02."
     )
 
@@ -174,7 +174,7 @@ def test_full_retention_asks_for_a_student_shown_to_be_better_than_its_teacher()
 
 
 def test_a_bound_close_to_its_threshold_is_printed_with_digits_that_tell_them_apart():
-    retention = named(decide(make_items(7430, 500, 800, 1270), Gate(min_retention=0.9563)), "retention")
+    retention = named(decide(make_items(7430, 500, 800, 1270), Gate(min_retention=0.9563, level=0.1)), "retention")
     assert retention.verdict == "Pass"
     assert "interval 0.9565 to" in retention.message
 
@@ -183,7 +183,7 @@ def test_json_is_camel_case_and_reads_back_equal():
     verdict = decide(make_items(743, 50, 80, 127), GATE)
     text = verdict.model_dump_json()
     assert set(json.loads(text)) == {
-        "verdict", "level", "n", "criteria", "slices", "calibration", "comparisons", "measurements"
+        "verdict", "level", "look", "n", "criteria", "slices", "calibration", "comparisons", "measurements"
     }  # fmt: skip
     assert set(json.loads(text)["criteria"][0]) == {
         "name", "verdict", "value", "low", "high", "threshold", "n", "clusters", "itemsNeeded", "message"

@@ -39,7 +39,7 @@ def test_ratio_and_interval_are_those_of_a_jackknife_written_out():
 
 
 def test_the_verdict_names_perplexities_and_compares_the_control():
-    verdict = decide(items(control=CONTROL), Gate(min_retention=0.9))
+    verdict = decide(items(control=CONTROL), Gate(min_retention=0.9, level=0.1))
     assert verdict.verdict == "Pass"
     assert [model.name for model in verdict.measurements] == ["teacher", "student", "control"]
     assert {model.metric for model in verdict.measurements} == {"perplexity"}

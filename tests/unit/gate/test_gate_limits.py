@@ -38,14 +38,14 @@ def test_shares_of_independent_items_have_the_exact_interval_of_statsmodels(n, p
 def test_an_accuracy_must_be_shown_to_exceed_its_floor(right, outcome):
     criterion = named(decide(accuracy(1000, right), Gate(**LOOSE, min_accuracy=0.8)), "minAccuracy")
     assert criterion.verdict == outcome
-    assert criterion.message.startswith(f"The student's accuracy is {right / 1000:.3f} (90 % interval ")
+    assert criterion.message.startswith(f"The student's accuracy is {right / 1000:.3f} (95 % interval ")
     assert "the gate asks for more than 0.8" in criterion.message
 
 
 def test_the_items_that_an_undecided_accuracy_needs_would_show_it():
     needed = named(decide(accuracy(1000, 805), Gate(**LOOSE, min_accuracy=0.8)), "minAccuracy").items_needed
     draws = np.random.default_rng(1).binomial(needed, 0.805, size=2000)
-    passed = [share_interval(share(needed, found), None, 0.05).low > 0.8 for found in draws[:400]]
+    passed = [share_interval(share(needed, found), None, 0.025).low > 0.8 for found in draws[:400]]
     assert np.mean(passed) == pytest.approx(0.8, abs=0.06)
 
 

@@ -31,7 +31,7 @@ def test_an_equal_student_passes_with_its_numbers_in_a_sentence() -> None:
     assert verdict.verdict == "Pass"
     assert retention.low < 1 < retention.high
     assert retention.message.startswith("The teacher's mean absolute error is 1.0")
-    assert "of the student's (90 % interval" in retention.message
+    assert "of the student's (95 % interval" in retention.message
     assert [(model.name, model.metric) for model in verdict.measurements] == [
         ("teacher", "mean absolute error"),
         ("student", "mean absolute error"),

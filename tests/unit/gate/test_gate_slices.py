@@ -7,7 +7,7 @@ import pytest
 from distillery_gate import EvaluationItems, Gate, GateInputError, LikelihoodItems, SliceGate, Verdict, decide
 from distillery_gate.verdict import Criterion
 
-LEVEL = 0.05
+LEVEL = 0.05  # of the first look, which spends half of the gate's
 GATE = Gate(min_retention=0.8, slices=SliceGate(min_retention=0.9))
 
 
@@ -112,7 +112,7 @@ def test_however_many_slices_there_are_a_student_at_the_threshold_is_judged_wron
     others: list[float], outcome: str
 ) -> None:
     random = np.random.default_rng(2)
-    gate = Gate(min_retention=0.1, slices=SliceGate(min_retention=0.9))
+    gate = Gate(min_retention=0.1, slices=SliceGate(min_retention=0.9), level=2 * LEVEL)
     wrong = 0
     for _ in range(500):
         tables = [random.multinomial(200, rates) for rates in [AT_THRESHOLD, *[others] * 9]]

@@ -228,6 +228,10 @@ def test_the_whole_run_ends_in_a_verdict_that_can_be_taken_again(pipeline: Pipel
     assert measured == {"initialDivergence", "signal"}
 
     assert gate_again(["gate", verdict.report_uri]) == 0
+    again = pipeline.evaluate(artifact, incumbent=artifact, attempt=2)
+    stricter = pipeline.evaluate(artifact, incumbent=artifact, attempt=3, gate=GATE | {"minRetention": 0.85})
+    assert [each.look for each in (verdict, again, stricter)] == [1, 1, 2]
+    assert gate_again(["gate", stricter.report_uri]) == 0
 
     (Path(verdict.report_uri.removeprefix("file://")).parent / "items.parquet").unlink()
     assert pipeline.evaluate(artifact, incumbent=artifact) == verdict  # published once, then only reported

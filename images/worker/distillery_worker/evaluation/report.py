@@ -44,6 +44,7 @@ class Report(Model):
         """The verdict as the job's status holds it."""
         return VerdictStatus(
             result=self.verdict.verdict,
+            look=self.verdict.look.number,
             criteria=[criterion_status(criterion) for criterion in self.verdict.criteria],
             measured=self.measured,
             gate_hash=self.gate_hash,

@@ -11,13 +11,14 @@ from distillery_api.digests import digest_bytes
 from distillery_api.distillationjob_status import Measured, VerdictStatus
 from distillery_api.gate import GateSpec
 from distillery_api.run import EvaluateRun
-from distillery_gate import Gate, GateError, SliceGate, Verdict, decide, items_of
+from distillery_gate import Gate, GateError, Look, SliceGate, Verdict, decide, items_of
 from distillery_storage import NotFound, Prefix, fetch_artifact, open_prefix
 
 from ..artifacts.records import TrainRecord, student_prefix
 from ..context import Context
 from ..errors import InputRefused
 from ..evaluation.answering import Candidate, Evaluation, rankings, score_control, score_incumbent, score_teacher
+from ..evaluation.looks import Question, take_look
 from ..evaluation.recorded import recorded
 from ..evaluation.report import Content, Report
 from ..tasks.registry import task_of
@@ -47,7 +48,7 @@ def evaluate(run: EvaluateRun, context: Context) -> VerdictStatus:
     score_teacher(evaluation, manifest, panel.in_verdict)
     score_control(evaluation, manifest, record, student_prefix(storage, run.student_key))
     score_incumbent(evaluation, run.incumbent)
-    return publish(evaluation, panel, target, record, judge(evaluation))
+    return publish(evaluation, panel, target, record, judge(evaluation, storage))
 
 
 def read_report(target: Prefix) -> VerdictStatus | None:
@@ -70,10 +71,20 @@ def check_origin(run: EvaluateRun, manifest: ArtifactManifest, panel: Panel) -> 
         )
 
 
-def judge(evaluation: Evaluation) -> Verdict:
-    """The gate's decision on what is recorded. Raises InputRefused (GateInput)."""
+def judge(evaluation: Evaluation, storage: Prefix) -> Verdict:
+    """The gate's decision on what is recorded, as a look at its test set. Raises InputRefused (GateInput)."""
+    run, models = evaluation.run, evaluation.models
+    asked = Question(
+        artifact=run.artifact.digest,
+        teacher=models["teacher"].digest,
+        incumbent=models["incumbent"].digest if "incumbent" in models else None,
+        control=models["control"].digest if "control" in models else None,
+        gate=run.gate.hash,
+    )
     try:
-        return decide(items_of(evaluation.head.metric, columns(evaluation)), gate_of(evaluation.run.gate))
+        items = items_of(evaluation.head.metric, columns(evaluation))
+        number = take_look(storage, evaluation.test.digest, asked, run.job, run.attempt)
+        return decide(items, gate_of(run.gate), Look(number=number))
     except GateError as error:
         raise InputRefused("GateInput", str(error)) from error
 
