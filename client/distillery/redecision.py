@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from distillery_api.gate import asked
 from pydantic import ValidationError
 
 from .errors import Refused
@@ -18,7 +19,8 @@ def verdict_again(recorded: Recorded) -> "Verdict":
 
     try:
         items, report = items_of(recorded.metric, recorded.columns), recorded.report
-        return decide(items, Gate.model_validate(report.gate), Look.model_validate(report.verdict.look))
+        gate, look = Gate.model_validate(asked(report.gate)), Look.model_validate(report.verdict.look)
+        return decide(items, gate, look)
     except (GateError, ValidationError) as error:
         raise Refused(f"{recorded.place}: no verdict can be taken: {error}") from error
 

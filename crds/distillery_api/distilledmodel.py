@@ -99,6 +99,9 @@ class RevisionStatus(Model):
     report_uri: Annotated[str, Field(max_length=1024)] | None = None
     report_digest: Digest | None = None
     gate_hash: Digest | None = None
+    by_hand: Annotated[
+        bool | None, Field(description="Whether a person promoted it, where the evidence did not decide.")
+    ] = None
     retention: float | None = None
 
 
@@ -112,6 +115,9 @@ class DecisionStatus(Model):
     reason: Annotated[str, Field(max_length=128)]
     message: Annotated[str, Field(max_length=1024)]
     time: Annotated[str, Field(max_length=32)]
+    evidence: Annotated[
+        str | None, Field(max_length=160, description="What an annotation must name to decide on the student by hand.")
+    ] = None
 
 
 class DistilledModelStatus(Model):

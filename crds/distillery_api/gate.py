@@ -1,6 +1,7 @@
 """What a student must show: spec.gate of a DistillationJob, spec.promotion.gate of a DistilledModel."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -89,11 +90,35 @@ class GateSpec(Criteria):
         | None
     ) = None
     slices: SliceGate | None = None
+    on_inconclusive: (
+        Annotated[
+            Literal["Fail", "Hold", "Extend"],
+            Field(description="Whether an undecided student waits for a person, or is refused; Hold without it."),
+        ]
+        | None
+    ) = None
+    first_rows: (
+        Annotated[
+            int,
+            Field(ge=100, le=100000000, description="Held-out rows of Extend's first stage, which later ones double."),
+        ]
+        | None
+    ) = None
 
     @property
     def hash(self) -> str:
         """The gate's identity: it stands in the job's snapshot, in the verdict and on the model."""
         return digest_of(self.dump())
+
+    @property
+    def refuses_undecided(self) -> bool:
+        """Whether a student that the rows do not decide on is refused, rather than held for a person."""
+        return self.on_inconclusive == "Fail"
+
+
+def asked(gate: Mapping[str, Any]) -> dict[str, Any]:
+    """What distillery_gate.Gate reads of a gate as it is written: all that decides on given items."""
+    return {name: value for name, value in gate.items() if name not in ("onInconclusive", "firstRows")}
 
 
 # Which tasks have what a criterion is about.
@@ -110,14 +135,20 @@ TASKS_OF = {
 
 def gate_rules(gate: str) -> tuple[tuple[str, str, str], ...]:
     """CEL rules on the spec around a gate, at a path such as `.promotion.gate`."""
-    return tuple(
+    by_task = [
         (
             f"!has(self{gate}.{name}) || self.task in {list(tasks)}",
             f"{name} is for {' and '.join(tasks)} alone; remove it",
             f"{gate}.{name}",
         )
         for name, tasks in TASKS_OF.items()
+    ]
+    extending = (
+        f"has(self{gate}.firstRows) == (has(self{gate}.onInconclusive) && self{gate}.onInconclusive == 'Extend')",
+        "onInconclusive: Extend begins with firstRows held-out rows, and nothing else does; set both or neither",
+        f"{gate}.firstRows",
     )
+    return (*by_task, extending)
 
 
 JOB_GATE_RULES = (

@@ -24,11 +24,14 @@ VERDICTS = frozenset(
     {
         "RetentionBelowThreshold", "WorseThanIncumbent", "QualityBelowLimit", "TooManyFlips", "SliceBelowThreshold",
         "TeacherMistakesCopied", "PoorlyCalibrated",
-        "Inconclusive", "GateFailed", "VerdictUntrusted", "IncumbentChanged",
+        "Inconclusive", "InsufficientEvidence", "GateFailed", "VerdictUntrusted", "IncumbentChanged",
     }
 )  # fmt: skip
 DECISIONS = frozenset(
-    {"Promoted", "NoVerdict", "CandidateFailed", "Superseded", "GateChanged", "InterfaceChanged"}
+    {
+        "Promoted", "PromotedByHand", "RejectedByHand", "NoVerdict", "CandidateFailed", "Superseded", "GateChanged",
+        "InterfaceChanged",
+    }
 )  # fmt: skip
 NO_OFFERS = frozenset({"JobUnreadable"})  # of a model, where there is nothing to decide on
 LISTED = STEPS | WRONG_INPUTS | FAULTS | VERDICTS | DECISIONS | NO_OFFERS

@@ -258,7 +258,7 @@ def take_result(state: Pass, stage: str, attempt: Attempt) -> None:
         image_id=attempt.image_id, progress=None, ending=None, message=None,
     )  # fmt: skip
     if stage == "evaluate":
-        state.ended = Ended(gate_failure(state.verdict))
+        state.ended = Ended(gate_failure(state.verdict, state.snapshot.gate))
 
 
 def repeat(state: Pass, stage: str, why: str) -> None:

@@ -1,6 +1,7 @@
 """What a stage that ended well leaves in the status, and when its word does not count."""
 
 from distillery_api.distillationjob_status import VerdictStatus
+from distillery_api.gate import GateSpec
 from distillery_api.schema import Failure
 from distillery_api.summary import PreflightResult, Summary
 
@@ -95,13 +96,13 @@ FAILED_BY = {
 }
 
 
-def gate_failure(verdict: VerdictStatus | None) -> Failure | None:
+def gate_failure(verdict: VerdictStatus | None, gate: GateSpec) -> Failure | None:
     """The gate's refusal as a failure; None for a Pass."""
     if verdict is None or verdict.result == "Pass":
         return None
     deciding = next((c for c in verdict.criteria if c.verdict == verdict.result), None)
     if verdict.result == "Inconclusive":
-        reason = "Inconclusive"
+        reason = "InsufficientEvidence" if gate.refuses_undecided else "Inconclusive"
     else:
         reason = FAILED_BY.get(deciding.name, "GateFailed") if deciding else "GateFailed"
     return Failure(reason=reason, message=deciding.message if deciding else f"the gate says {verdict.result}")

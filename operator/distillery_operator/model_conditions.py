@@ -7,6 +7,7 @@ from distillery_api.schema import Condition
 
 from .conditions import Wanted, merged
 from .names import REVISION
+from .offers import UNDECIDED
 
 if TYPE_CHECKING:
     from .model_plan import Pass
@@ -94,4 +95,7 @@ def rejected(state: "Pass") -> Wanted:
     last = state.history[-1] if state.history else None
     if last is None or last.outcome == "Promoted":
         return Wanted("CandidateRejected", "False", "None")
-    return Wanted("CandidateRejected", "True", last.reason, f"student of job {last.job}: {last.message}")
+    words = f"student of job {last.job}: {last.message}"
+    if last.reason == UNDECIDED and (state.view.by_hand.promote or state.view.by_hand.reject):
+        words = f"{words}; the annotation that is there names another student or another report"
+    return Wanted("CandidateRejected", "True", last.reason, words[:1024])

@@ -14,6 +14,7 @@ from distillery_api.distilledmodel import (
 from distillery_api.run import ArtifactRef
 from distillery_api.schema import Failure
 
+from .by_hand import ByHand
 from .model_conditions import model_conditions
 from .model_manifests import (
     build_autoscaler,
@@ -55,6 +56,11 @@ class ModelView:
     unreadable: Sequence[Unreadable] = ()
     refused: Mapping[str, Failure] = field(default_factory=dict)  # children that the API server would not have
 
+    @property
+    def by_hand(self) -> ByHand:
+        """What a person decided."""
+        return ByHand.read(self.annotations)
+
 
 @dataclass
 class Pass:
@@ -85,7 +91,7 @@ def plan_model(view: ModelView, settings: Settings, now: str) -> Plan:
         active=view.status.active or remembered(view.annotations),
         history=list(view.status.history),
     )
-    choice = choose(view.spec, state.active, state.history, view.offers, now)
+    choice = choose(view.spec, state.active, state.history, view.offers, view.by_hand, now)
     record(state, choice.decisions)
     tell_unread(state)
     target = wanted_revision(state, choice)

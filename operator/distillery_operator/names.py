@@ -17,6 +17,8 @@ REVISION = f"{GROUP}/revision"
 INDEX = "batch.kubernetes.io/job-completion-index"  # of a pod of an Indexed Job
 QUEUE, QUEUE_PRIORITY = "kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/priority-class"
 QUEUE_JOB_UID = "kueue.x-k8s.io/job-uid"  # on the Workload that Kueue makes for a Job
+PROMOTE_ANNOTATION = f"{GROUP}/promote"  # on a DistilledModel, by a person: evidence that did not decide
+REJECT_ANNOTATION = f"{GROUP}/reject"
 ACTIVE_ANNOTATION = f"{GROUP}/active"  # on a DistilledModel: read only when its status was lost
 
 

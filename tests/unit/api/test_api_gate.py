@@ -9,7 +9,7 @@ FULL = {
     "minRetention": 0.9, "incumbentMargin": 0.02, "chanceAccuracy": 0.25, "minAccuracy": 0.8,
     "maxMeanAbsoluteError": 0.5, "maxPerplexity": 20.0, "maxNegativeFlips": 0.03, "maxCopiedErrors": 0.02,
     "maxCalibrationError": 0.05,
-    "slices": {"minRetention": 0.8, "minItems": 100},
+    "slices": {"minRetention": 0.8, "minItems": 100}, "onInconclusive": "Extend", "firstRows": 500,
 }  # fmt: skip
 
 
@@ -24,6 +24,7 @@ def stricter(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
         ("maxMeanAbsoluteError", 0.4), ("maxPerplexity", 10.0), ("maxNegativeFlips", 0.01), ("maxCopiedErrors", 0.01),
         ("maxCalibrationError", 0.03),
         ("slices", {"minRetention": 0.85, "minItems": 100}), ("slices", {"minRetention": 0.8, "minItems": 150}),
+        ("onInconclusive", "Fail"), ("firstRows", 1000),
     ],
 )  # fmt: skip
 def test_the_stricter_value_counts_whoever_sets_it(name: str, strict: Any) -> None:
@@ -34,6 +35,12 @@ def test_the_stricter_value_counts_whoever_sets_it(name: str, strict: Any) -> No
 def test_a_criterion_that_one_of_two_sets_is_asked() -> None:
     assert stricter(FULL, {"minRetention": 0.9, "incumbentMargin": 0.02}) == FULL
     assert stricter({"minRetention": 0.9, "incumbentMargin": 0.02}, FULL) == FULL
+
+
+def test_a_gate_that_holds_undecided_students_lets_another_extend_first() -> None:
+    extend = {"onInconclusive": "Extend", "firstRows": 200}
+    merged = stricter({"onInconclusive": "Hold"}, extend)
+    assert {name: merged[name] for name in extend} == extend
 
 
 def test_every_criterion_is_compared() -> None:

@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel
 ROOT = Path(__file__).parents[3]
 SOURCES = "\n".join(
     path.read_text()
-    for folder in ("operator", "images/worker", "images/server")
+    for folder in ("operator", "images/worker", "images/server", "gate")
     for path in sorted((ROOT / folder).rglob("*.py"))
 )
 WHOLE = (Resources, Toleration)  # handed to Kubernetes as they are

@@ -363,6 +363,14 @@ def model_whose_candidate_is_held() -> World:
 
 
 @state("Current", "Healthy", "Current")
+def model_whose_candidate_waits_for_a_person() -> World:
+    world = serving()
+    world.finish_job("undecided", "b", incumbent="a", result="Inconclusive")
+    world.settle()
+    return world
+
+
+@state("Current", "Healthy", "Current")
 def model_whose_candidate_failed_to_start() -> World:
     world = serving()
     world.finish_job("broken", "b", incumbent="a")

@@ -3,6 +3,7 @@
 import pytest
 from distillery.report_page.page import TITLES
 from distillery_api.distillationjob_status import VerdictStatus
+from distillery_api.gate import GateSpec
 from distillery_gate import (
     ErrorItems,
     EvaluationItems,
@@ -45,5 +46,5 @@ def test_a_verdict_that_fails_by_a_criterion_gives_its_reason_and_sentence(name:
         result="Fail", criteria=[criterion("Pass"), criterion("Fail", name)], gate_hash=DIGESTS["artifact"],
         artifact_digest=DIGESTS["artifact"], report_uri="s3://bucket/report.json", report_digest=DIGESTS["report"],
     )  # fmt: skip
-    failure = gate_failure(verdict)
+    failure = gate_failure(verdict, GateSpec())
     assert (failure.reason, failure.message) == (reason, f"{name}: Fail")

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 import yaml
+from distillery_operator.names import PROMOTE_ANNOTATION, REJECT_ANNOTATION
 from docs_markdown import DOCS, ROOT, named, tables
 from recorded_states import FIXTURES, STATES, State
 from tools import health_program
 
 ARGOCD = yaml.safe_load((ROOT / "integrations/argocd/argocd-cm.yaml").read_text())["data"]
 ACTIONS = yaml.safe_load(ARGOCD["resource.customizations.actions.distillery.dev_DistillationJob"])
+MODEL_ACTIONS = yaml.safe_load(ARGOCD["resource.customizations.actions.distillery.dev_DistilledModel"])
 DEFINITIONS = ACTIONS["definitions"]
 FLUX = yaml.safe_load((ROOT / "integrations/flux/kustomization.yaml").read_text())["spec"]["healthCheckExprs"]
 # Argo CD's interpreter has neither files nor processes, and the scripts may not count on more than this.
@@ -121,6 +123,30 @@ def test_argocds_actions_switch_the_job():
     job = objects()["job-training"]
     switched = {d["name"]: run(d["action.lua"], job, "answer.spec.suspend", "answer.spec.task") for d in DEFINITIONS}
     assert switched == {"suspend": ["true", job["spec"]["task"]], "resume": ["false", job["spec"]["task"]]}
+
+
+@pytest.mark.parametrize(
+    ("name", "open_to_decide"),
+    [("model-whose-candidate-waits-for-a-person", True), ("model-whose-candidate-was-rejected", False),
+     ("model-serving", False), ("model-without-a-student", False)],
+)  # fmt: skip
+def test_argocd_offers_to_decide_on_a_student_that_waits_for_a_person(name: str, open_to_decide: bool):
+    disabled = run(MODEL_ACTIONS["discovery.lua"], objects()[name], "answer.promote.disabled", "answer.reject.disabled")
+    assert disabled == ["false" if open_to_decide else "true"] * 2
+
+
+@pytest.mark.parametrize("action", ["promote", "reject"])
+def test_argocds_decision_is_the_annotation_that_the_operator_reads(action: str):
+    model = objects()["model-whose-candidate-waits-for-a-person"]
+    [script] = [entry["action.lua"] for entry in MODEL_ACTIONS["definitions"] if entry["name"] == action]
+    key = {"promote": PROMOTE_ANNOTATION, "reject": REJECT_ANNOTATION}[action]
+    written = run(
+        script, model, f'answer.metadata.annotations["{key}"]', 'answer.metadata.annotations["distillery.dev/active"]'
+    )
+    assert written == [
+        model["status"]["history"][-1]["evidence"],
+        model["metadata"]["annotations"]["distillery.dev/active"],
+    ]
 
 
 @pytest.mark.parametrize("kind", ["DistillationJob", "DistilledModel"])

@@ -7,18 +7,18 @@ import micro
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from distillery_api.gate import GateSpec
+from distillery_api.gate import GateSpec, asked
 from distillery_gate import Gate, SliceGate, decide, items_of
 from distillery_worker.context import Context
 from distillery_worker.data.files import Rows
 from distillery_worker.errors import InputRefused
 from distillery_worker.evaluation.report import criterion_status
-from distillery_worker.stages.evaluate import gate_of
 from distillery_worker.stages.held_out import check_held_out
 from distillery_worker.stages.preflight import preflight
 from distillery_worker.tasks.classification import Classification
 from distillery_worker.tasks.head import Head
 from distillery_worker.tasks.next_token import NextToken
+from pydantic.alias_generators import to_camel
 
 LABELS = Classification(["a", "b"])
 SLICES = {"minRetention": 0.9, "minItems": 20}
@@ -90,9 +90,11 @@ def test_the_gate_is_asked_for_everything_that_a_spec_can_set() -> None:
         "maxCalibrationError": 0.05,
         "slices": SLICES,
     }  # fmt: skip
-    assert GateSpec.model_validate(spec).dump() == spec
-    asked = gate_of(GateSpec.model_validate(spec)).model_dump(by_alias=True)
-    assert asked == spec | {"level": Gate.model_fields["level"].default}
+    whole = GateSpec.model_validate(spec | {"onInconclusive": "Extend", "firstRows": 500})
+    assert set(whole.dump()) == set(spec) | {"onInconclusive", "firstRows"}
+    assert set(whole.dump()) == {to_camel(name) for name in GateSpec.model_fields}
+    criteria = Gate.model_validate(asked(whole.dump())).model_dump(by_alias=True)
+    assert criteria == spec | {"level": Gate.model_fields["level"].default}
 
 
 def test_preflight_reads_the_slices_of_the_held_out_rows(

@@ -237,6 +237,27 @@ def test_the_whole_run_ends_in_a_verdict_that_can_be_taken_again(pipeline: Pipel
     assert pipeline.evaluate(artifact, incumbent=artifact) == verdict  # published once, then only reported
 
 
+def test_a_verdict_that_extends_looks_at_no_more_rows_than_it_needs(pipeline: Pipeline) -> None:
+    pipeline.label()
+    pipeline.train()
+    made = pipeline.compress()
+    artifact = {"uri": made.artifact_uri, "digest": made.artifact_digest}
+    extend = {"onInconclusive": "Extend", "firstRows": 100}
+    clear = pipeline.evaluate(artifact, gate={"minRetention": 0.1} | extend)
+    undecided = pipeline.evaluate(
+        artifact, incumbent=artifact, attempt=2, gate={"minRetention": 0.1, "incumbentMargin": 0.0} | extend
+    )
+    assert [clear.result, undecided.result] == ["Pass", "Inconclusive"]
+    reports = [json.loads(Path(each.report_uri.removeprefix("file://")).read_text()) for each in (clear, undecided)]
+    assert [report["verdict"]["look"] for report in reports] == [
+        {"number": 1, "shares": [0.5]}, {"number": 2, "shares": [0.5, 1.0]},
+    ]  # fmt: skip
+    few, all_rows = (pq.read_table(report["items"]["uri"].removeprefix("file://")).to_pydict() for report in reports)
+    assert (len(few["item"]), sorted(all_rows["item"])) == (100, list(range(200)))
+    assert all_rows["item"][:100] == few["item"] != list(range(100))
+    assert [gate_again(["gate", each.report_uri]) for each in (clear, undecided)] == [0, 2]
+
+
 def test_another_job_with_the_same_student_gets_the_same_artifact(pipeline: Pipeline, tmp_path: Path) -> None:
     pipeline.label()
     pipeline.train()

@@ -1,6 +1,6 @@
 """What every model of an evaluation answers on the held-out rows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +9,7 @@ from distillery_api.artifact import ArtifactManifest
 from distillery_api.digests import digest_files
 from distillery_api.run import ArtifactRef, EvaluateRun
 from distillery_storage import Prefix, fetch_artifact
+from numpy.typing import NDArray
 
 from ..artifacts.records import TrainRecord, fetch_model
 from ..context import Context
@@ -18,7 +19,7 @@ from ..tasks.task import Task
 from ..teachers.local import LocalTeacher
 from ..teachers.onnx_teacher import OnnxTeacher
 from ..teachers.panel import Panel
-from ..teachers.teacher import outputs_of
+from ..teachers.teacher import Encoder, outputs_of
 from .latency import measure
 from .ranking import Ranking, ranking
 from .teacher_answers import HeldOutAnswers
@@ -26,28 +27,53 @@ from .teacher_answers import HeldOutAnswers
 NO_ANSWER = ""
 
 
+Told = tuple[Sequence[Answer], Sequence[float] | None]  # answers, and the probability of each: [rows]
+Ask = Callable[[Rows], Told]
+
+
 @dataclass
 class Candidate:
-    """One model's answers, and the probability that it gives each: [items]"""
+    """A model, what it has answered so far, and the probability that it gives each: [items]"""
 
-    answers: Sequence[Answer]
-    confidences: Sequence[float] | None
+    ask: Ask
     digest: str
     parameters: int | None
     p50_ms: float | None
     p99_ms: float | None
+    answers: list[Answer] = field(default_factory=list)
+    confidences: list[float] | None = None
+
+    def answer(self, rows: Rows) -> None:
+        """Ask it about further rows. Raises Interrupted."""
+        answers, confidences = self.ask(rows)
+        self.answers.extend(answers)
+        if confidences is not None:
+            self.confidences = [*(self.confidences or []), *confidences]
 
 
 @dataclass
 class Evaluation:
-    """What the models are run on."""
+    """The held-out rows, and what the models have answered to those of them that were looked at so far."""
 
     run: EvaluateRun
     context: Context
     task: Task[Any]
     head: Head
-    test: Rows
+    rows: Rows
+    places: list[int] = field(default_factory=list)  # of the rows that were looked at
     models: dict[str, Candidate] = field(default_factory=dict)
+
+    @property
+    def test(self) -> Rows:
+        """The rows that were looked at, in the order of the answers."""
+        return self.rows.take(self.places)
+
+    def look_at(self, places: Sequence[int]) -> None:
+        """Ask every model about further rows. Raises Interrupted."""
+        further = self.rows.take(places)
+        for model in self.models.values():
+            model.answer(further)
+        self.places.extend(places)
 
     def answered(self, rows: int) -> None:
         """Count rows that a model has answered. Raises Interrupted."""
@@ -58,23 +84,33 @@ class Evaluation:
         """An artifact, in the engine that serves it, by its own preprocessing and its own label names."""
         path, head = self.context.folder(folder), self.task.head_of(manifest.labels)
         engine = self.task.engine(path, manifest, self.context.threads)
-        outputs = outputs_of(engine.run, engine.encoder, self.test.inputs, head.outputs, self.answered)
-        latency = measure(self.task.engine(path, manifest, threads=1), self.test.inputs)
-        told = head.answers(outputs), head.confidences(outputs)
-        return Candidate(*told, digest, manifest.parameters, *latency)
+        latency = measure(self.task.engine(path, manifest, threads=1), self.rows.inputs)
+        return Candidate(self.asked(engine.run, engine.encoder, head), digest, manifest.parameters, *latency)
+
+    def asked(self, predict: Callable[[Any], NDArray[np.float32]], encoder: Encoder, head: Head) -> Ask:
+        """How a model on this machine answers."""
+
+        def ask(rows: Rows) -> Told:
+            outputs = outputs_of(predict, encoder, rows.inputs, head.outputs, self.answered)
+            return head.answers(outputs), head.confidences(outputs)
+
+        return ask
 
 
 def score_teacher(evaluation: Evaluation, manifest: ArtifactManifest, panel: Panel) -> None:
-    """What the teachers answer as one; where none gives a usable answer, an answer that is never right."""
-    ask = HeldOutAnswers(evaluation.run, evaluation.context)
-    outputs = panel.mixed(panel.gather(evaluation.test, ask), evaluation.test)
-    answers = panel.head.answers(outputs)
-    if panel.head.labels:
-        for row in np.flatnonzero(np.isnan(outputs).any(axis=1)):
-            answers[row] = NO_ANSWER
+    """The teachers as one; where none gives a usable answer, theirs is one that is never right."""
+    member_answers = HeldOutAnswers(evaluation.run, evaluation.context)
+
+    def ask(rows: Rows) -> Told:
+        outputs = panel.mixed(panel.gather(rows, member_answers), rows)
+        answers = panel.head.answers(outputs)
+        if panel.head.labels:
+            for row in np.flatnonzero(np.isnan(outputs).any(axis=1)):
+                answers[row] = NO_ANSWER
+        return answers, panel.head.confidences(outputs)
+
     latency = teacher_latency(evaluation, manifest, panel)
-    told = answers, panel.head.confidences(outputs)
-    evaluation.models["teacher"] = Candidate(*told, panel.digest, panel.parameters(), *latency)
+    evaluation.models["teacher"] = Candidate(ask, panel.digest, panel.parameters(), *latency)
 
 
 def teacher_latency(
@@ -86,7 +122,7 @@ def teacher_latency(
         return None, None
     scratch = evaluation.context.folder("teacher-in-engine")
     engine = evaluation.task.in_engine(teacher.model, teacher.path, manifest, scratch)
-    return measure(engine, evaluation.test.inputs)
+    return measure(engine, evaluation.rows.inputs)
 
 
 def score_control(evaluation: Evaluation, manifest: ArtifactManifest, record: TrainRecord, student: Prefix) -> None:
@@ -95,14 +131,12 @@ def score_control(evaluation: Evaluation, manifest: ArtifactManifest, record: Tr
         return
     folder = fetch_model(student, record.control, evaluation.context.folder("control"))
     model, head = evaluation.task.load_student(folder), evaluation.task.head_of(record.labels)
-    task, test = evaluation.task, evaluation.test.inputs
-    encoder = task.encoder(folder, record.preprocessing)
-    outputs = outputs_of(lambda batch: task.predict(model, batch), encoder, test, head.outputs, evaluation.answered)
+    task, encoder = evaluation.task, evaluation.task.encoder(folder, record.preprocessing)
+    ask = evaluation.asked(lambda batch: task.predict(model, batch), encoder, head)
     scratch = evaluation.context.folder("control-in-engine")
-    latency = measure(task.in_engine(model, folder, manifest, scratch), test)
+    latency = measure(task.in_engine(model, folder, manifest, scratch), evaluation.rows.inputs)
     digest = digest_files(record.control.files)
-    told = head.answers(outputs), head.confidences(outputs)
-    evaluation.models["control"] = Candidate(*told, digest, record.control.parameters, *latency)
+    evaluation.models["control"] = Candidate(ask, digest, record.control.parameters, *latency)
 
 
 def score_incumbent(evaluation: Evaluation, incumbent: ArtifactRef | None) -> None:

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
@@ -9,15 +10,16 @@ import pyarrow.parquet as pq
 from distillery_api.artifact import ArtifactManifest
 from distillery_api.digests import digest_bytes
 from distillery_api.distillationjob_status import Measured, VerdictStatus
-from distillery_api.gate import GateSpec
+from distillery_api.gate import asked
 from distillery_api.run import EvaluateRun
-from distillery_gate import Gate, GateError, Look, SliceGate, Verdict, decide, items_of
+from distillery_gate import Gate, GateError, Look, Verdict, decide, items_of
 from distillery_storage import NotFound, Prefix, fetch_artifact, open_prefix
 
 from ..artifacts.records import TrainRecord, student_prefix
 from ..context import Context
 from ..errors import InputRefused
 from ..evaluation.answering import Candidate, Evaluation, rankings, score_control, score_incumbent, score_teacher
+from ..evaluation.extending import parts
 from ..evaluation.looks import Question, take_look
 from ..evaluation.recorded import recorded
 from ..evaluation.report import Content, Report
@@ -72,38 +74,38 @@ def check_origin(run: EvaluateRun, manifest: ArtifactManifest, panel: Panel) -> 
 
 
 def judge(evaluation: Evaluation, storage: Prefix) -> Verdict:
-    """The gate's decision on what is recorded, as a look at its test set. Raises InputRefused (GateInput)."""
-    run, models = evaluation.run, evaluation.models
-    asked = Question(
-        artifact=run.artifact.digest,
-        teacher=models["teacher"].digest,
-        incumbent=models["incumbent"].digest if "incumbent" in models else None,
-        control=models["control"].digest if "control" in models else None,
-        gate=run.gate.hash,
-    )
-    try:
+    """The gate's decision, as a look at the test set, on as many rows as it needs. Raises InputRefused (GateInput)."""
+    gate, clusters = evaluation.run.gate, evaluation.head.items(evaluation.rows)
+    *earlier, last = parts(clusters, gate.first_rows if gate.on_inconclusive == "Extend" else None)
+    number, shares = noted(evaluation, storage), list[float]()
+
+    def decided(places: list[int]) -> Verdict:
+        evaluation.look_at(places)
+        shares.append(len(evaluation.places) / len(evaluation.rows))
         items = items_of(evaluation.head.metric, columns(evaluation))
-        number = take_look(storage, evaluation.test.digest, asked, run.job, run.attempt)
-        return decide(items, gate_of(run.gate), Look(number=number))
+        return decide(items, Gate.model_validate(asked(gate.dump())), Look(number=number, shares=tuple(shares)))
+
+    for places in earlier:
+        with suppress(GateError):  # what few rows cannot show, more may
+            if (verdict := decided(places)).verdict != "Inconclusive":
+                return verdict
+    try:
+        return decided(last)
     except GateError as error:
         raise InputRefused("GateInput", str(error)) from error
 
 
-def gate_of(spec: GateSpec) -> Gate:
-    """What the spec asks, in the gate's own words."""
-    asked = spec.slices
-    return Gate(
-        min_retention=spec.min_retention,
-        incumbent_margin=spec.incumbent_margin,
-        chance_accuracy=spec.chance_accuracy,
-        min_accuracy=spec.min_accuracy,
-        max_mean_absolute_error=spec.max_mean_absolute_error,
-        max_perplexity=spec.max_perplexity,
-        max_negative_flips=spec.max_negative_flips,
-        max_copied_errors=spec.max_copied_errors,
-        max_calibration_error=spec.max_calibration_error,
-        slices=SliceGate(min_retention=asked.min_retention, min_items=asked.min_items) if asked else None,
+def noted(evaluation: Evaluation, storage: Prefix) -> int:
+    """Which look at the test set it is, noted in the ledger. Raises InputRefused (LooksUnreadable)."""
+    run, digests = evaluation.run, {name: model.digest for name, model in evaluation.models.items()}
+    asked = Question(
+        artifact=digests["student"],
+        teacher=digests["teacher"],
+        incumbent=digests.get("incumbent"),
+        control=digests.get("control"),
+        gate=run.gate.hash,
     )
+    return take_look(storage, evaluation.rows.digest, asked, run.job, run.attempt)
 
 
 def columns(evaluation: Evaluation) -> dict[str, Sequence[Any]]:
@@ -111,7 +113,7 @@ def columns(evaluation: Evaluation) -> dict[str, Sequence[Any]]:
     models = evaluation.models.items()
     told = {name: model.answers for name, model in models}
     sure = {f"{name}_confidence": model.confidences for name, model in models if model.confidences is not None}
-    return recorded(evaluation.head, evaluation.test, {**told, **sure})
+    return recorded(evaluation.head, evaluation.test, evaluation.places, {**told, **sure})
 
 
 def publish(
