@@ -5,9 +5,9 @@ from .errors import GateError, GateInputError
 from .items import ErrorItems, EvaluationItems, Items
 from .looks import Look
 from .paired_likelihood import LikelihoodItems
-from .policy import Gate, SliceGate
+from .policy import Gate, RobustnessGate, SliceGate
 from .recorded import items_of
-from .verdict import Calibration, Comparison, Criterion, Measurement, Outcome, SliceResult, Verdict
+from .verdict import Calibration, Comparison, Criterion, Measurement, Outcome, PerturbationResult, SliceResult, Verdict
 
 __all__ = [
     "Calibration",
@@ -23,6 +23,8 @@ __all__ = [
     "Look",
     "Measurement",
     "Outcome",
+    "PerturbationResult",
+    "RobustnessGate",
     "SliceGate",
     "SliceResult",
     "Verdict",

@@ -9,12 +9,13 @@ from .criteria.flips import judge_flips
 from .criteria.incumbent import judge_incumbent
 from .criteria.placing import worst_of
 from .criteria.retention import judge_retention
+from .criteria.robustness import judge_robustness
 from .criteria.slices import judge_slices
 from .items import Items
 from .looks import FIRST, Look
 from .pairs import Pair
 from .policy import Gate
-from .verdict import Comparison, Measurement, SliceResult, Verdict
+from .verdict import Comparison, Measurement, PerturbationResult, SliceResult, Verdict
 from .wording import decimals_for, evidence
 
 
@@ -31,6 +32,7 @@ def decide(items: Items, gate: Gate, look: Look = FIRST) -> Verdict:
     """
     gate = gate.model_copy(update={"level": look.level(gate.level)})
     criteria, slices = [judge_retention(items, gate)], tuple[SliceResult, ...]()
+    perturbations = tuple[PerturbationResult, ...]()
     if items.incumbent is not None:
         criteria.append(judge_incumbent(items, items.pair(items.incumbent), gate))
     criteria += judge_absolute(items, gate)
@@ -43,6 +45,9 @@ def decide(items: Items, gate: Gate, look: Look = FIRST) -> Verdict:
     if gate.slices is not None:
         criterion, slices = judge_slices(items, gate, gate.slices)
         criteria.append(criterion)
+    if gate.robustness is not None:
+        criterion, perturbations = judge_robustness(items, gate, gate.robustness)
+        criteria.append(criterion)
     return Verdict(
         verdict=worst_of([criterion.verdict for criterion in criteria]),
         level=gate.level,
@@ -50,6 +55,7 @@ def decide(items: Items, gate: Gate, look: Look = FIRST) -> Verdict:
         n=items.n,
         criteria=tuple(criteria),
         slices=slices,
+        perturbations=perturbations,
         calibration=tuple(calibrations(items, gate.level)),
         comparisons=tuple(compare(items, gate)),
         measurements=measure_all(items, gate.level),

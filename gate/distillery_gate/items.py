@@ -95,6 +95,7 @@ class EvaluationItems(Items):
         slices: names of the part of the data that each item stands for, such as its language, all text. [n]
         student_copies, control_copies: true where the model gives the same wrong answer as the teacher. [n]
         confidences: by model, the probability that it gives its answer. [n] each
+        perturbed: by perturbation, true where the student is right on the item that is changed so. [n] each
 
     Raises:
         GateInputError: naming the field and the fix. Arrays are copied, turned to bool and made read-only.
@@ -111,6 +112,7 @@ class EvaluationItems(Items):
     student_copies: NDArray[np.bool_] | None = None
     control_copies: NDArray[np.bool_] | None = None
     confidences: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    perturbed: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_all(self, checked_results)
@@ -118,6 +120,8 @@ class EvaluationItems(Items):
             name: checked_confidence(f"{name}_confidence", each, n=self.n) for name, each in self.confidences.items()
         }
         object.__setattr__(self, "confidences", MappingProxyType(checked))
+        right = {name: checked_results(f"student_{name}", each, n=self.n) for name, each in self.perturbed.items()}
+        object.__setattr__(self, "perturbed", MappingProxyType(right))
         for name in ("student_copies", "control_copies"):
             if (given := getattr(self, name)) is not None:
                 object.__setattr__(self, name, checked_results(name, given, n=self.n))

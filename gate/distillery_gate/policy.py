@@ -1,5 +1,6 @@
 """What a gate asks for."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -28,6 +29,17 @@ class SliceGate(Policy):
 
     min_retention: Annotated[float, MIN_RETENTION]
     min_items: Annotated[int, Field(ge=1, description="A slice with fewer of them shows nothing.")] = 50
+
+
+class RobustnessGate(Policy):
+    """What the student must keep on items that are changed."""
+
+    max_accuracy_loss: Annotated[
+        float, Field(gt=0, lt=1, description="Accuracy that may be lost under each perturbation; 0.05 is five points.")
+    ]
+    perturbations: Annotated[
+        Sequence[str] | None, Field(min_length=1, description="Names of those that are asked about; all without it.")
+    ] = None
 
 
 class Gate(Policy):
@@ -65,4 +77,5 @@ class Gate(Policy):
         float | None, Field(gt=0, lt=1, description="What the student's calibration error must stay below.")
     ] = None
     slices: SliceGate | None = None
+    robustness: RobustnessGate | None = None
     level: Annotated[float, LEVEL] = 0.05

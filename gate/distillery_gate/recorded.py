@@ -13,6 +13,7 @@ from .items import ErrorItems, EvaluationItems, Items
 from .paired_likelihood import LikelihoodItems
 
 MODELS = ("teacher", "student", "incumbent", "control")
+PERTURBATIONS = ("typos", "case", "truncation", "noise", "blur")
 Columns = Mapping[str, Sequence[Any]]
 
 
@@ -24,6 +25,7 @@ def items_of(metric: str, columns: Columns) -> Items:
         columns: `teacher` and `student`, and `incumbent` and `control` where there are such: labels, scores, or a
             text's mean negative log-likelihood of a token; `gold`: the right label or score; `tokens`, of a text: how
             many are predicted; `student_confidence` and those of other models, optional: the probability of a label;
+            `student_typos` and the like, optional: its answers to the rows as a perturbation changes them;
             `cluster`, optional: what the row belongs to, such as its group or document; `slice`,
             optional.
 
@@ -57,6 +59,10 @@ def right_answers(columns: Columns, rows: int) -> EvaluationItems:
             given[f"{name}_copies"] = [answer == taught != label for answer, taught, label in answers]
     told = [name for name in named(columns) if f"{name}_confidence" in columns]
     given["confidences"] = {name: columns[f"{name}_confidence"] for name in told}
+    changed = {name: columns[f"student_{name}"] for name in PERTURBATIONS if f"student_{name}" in columns}
+    given["perturbed"] = {
+        name: [answer == label for answer, label in zip(each, gold, strict=True)] for name, each in changed.items()
+    }
     return EvaluationItems(ids=range(rows), **given)
 
 

@@ -87,6 +87,22 @@ class SliceResult(Record):
     message: str
 
 
+class PerturbationResult(Record):
+    """The student on items that are changed in one way: its accuracy minus that on the items as they are.
+
+    `low` is a one-sided bound at the verdict's level, `high` one at that level divided by the number of perturbations.
+    """
+
+    name: str
+    verdict: Outcome
+    value: float
+    low: float
+    high: float
+    n: int
+    items_needed: int | None = None
+    message: str
+
+
 class Verdict(Record):
     """The decision on a student. All intervals are two-sided with coverage 1 - 2 * level, as its look leaves it."""
 
@@ -96,6 +112,7 @@ class Verdict(Record):
     n: int
     criteria: tuple[Criterion, ...]
     slices: tuple[SliceResult, ...] = ()
+    perturbations: tuple[PerturbationResult, ...] = ()
     calibration: tuple[Calibration, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     measurements: tuple[Measurement, ...]

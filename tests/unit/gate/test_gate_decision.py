@@ -183,7 +183,8 @@ def test_json_is_camel_case_and_reads_back_equal():
     verdict = decide(make_items(743, 50, 80, 127), GATE)
     text = verdict.model_dump_json()
     assert set(json.loads(text)) == {
-        "verdict", "level", "look", "n", "criteria", "slices", "calibration", "comparisons", "measurements"
+        "verdict", "level", "look", "n", "criteria", "slices", "perturbations", "calibration", "comparisons",
+        "measurements",
     }  # fmt: skip
     assert set(json.loads(text)["criteria"][0]) == {
         "name", "verdict", "value", "low", "high", "threshold", "n", "clusters", "itemsNeeded", "message"

@@ -28,6 +28,13 @@ def test_labels_are_right_where_they_are_the_gold_one() -> None:
     assert items.slices.tolist() == ["de", "en", "en"]
 
 
+def test_answers_to_changed_rows_are_right_where_they_are_the_gold_label() -> None:
+    items = items_of("accuracy", LABELS | {"student_typos": ["a", "b", "b"], "student_blur": ["b", "b", "a"]})
+    assert {name: right.tolist() for name, right in items.perturbed.items()} == {
+        "typos": [True, True, False], "blur": [False, True, True],
+    }  # fmt: skip
+
+
 def test_scores_become_absolute_errors() -> None:
     items = items_of("mean absolute error", SCORES)
     assert isinstance(items, ErrorItems)
