@@ -7,6 +7,7 @@ from pydantic import Field
 
 from .digests import digest_of
 from .gate_criteria import POINT, Criteria, Retention, SliceGate
+from .robustness import RobustnessGate, perturbation_rules
 from .schema import rules
 
 
@@ -104,6 +105,7 @@ class GateSpec(Criteria):
         ]
         | None
     ) = None
+    robustness: RobustnessGate | None = None
 
     @property
     def hash(self) -> str:
@@ -128,6 +130,7 @@ TASKS_OF = {
     "maxNegativeFlips": ("text-classification", "image-classification"),
     "maxCopiedErrors": ("text-classification", "image-classification"),
     "maxCalibrationError": ("text-classification", "image-classification"),
+    "robustness": ("text-classification", "image-classification"),
     "maxMeanAbsoluteError": ("text-scoring",),
     "maxPerplexity": ("causal-lm",),
 }
@@ -148,7 +151,7 @@ def gate_rules(gate: str) -> tuple[tuple[str, str, str], ...]:
         "onInconclusive: Extend begins with firstRows held-out rows, and nothing else does; set both or neither",
         f"{gate}.firstRows",
     )
-    return (*by_task, extending)
+    return (*by_task, *perturbation_rules(gate), extending)
 
 
 JOB_GATE_RULES = (

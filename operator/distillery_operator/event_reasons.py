@@ -23,7 +23,7 @@ FAULTS = frozenset(
 VERDICTS = frozenset(
     {
         "RetentionBelowThreshold", "WorseThanIncumbent", "QualityBelowLimit", "TooManyFlips", "SliceBelowThreshold",
-        "TeacherMistakesCopied", "PoorlyCalibrated",
+        "TeacherMistakesCopied", "PoorlyCalibrated", "NotRobust",
         "Inconclusive", "InsufficientEvidence", "GateFailed", "VerdictUntrusted", "IncumbentChanged",
     }
 )  # fmt: skip

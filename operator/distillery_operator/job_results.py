@@ -93,6 +93,7 @@ FAILED_BY = {
     "copiedErrors": "TeacherMistakesCopied",
     "calibrationError": "PoorlyCalibrated",
     "worstSlice": "SliceBelowThreshold",
+    "robustness": "NotRobust",
 }
 
 

@@ -18,6 +18,7 @@ TITLES = {
     "retention": "Retention", "incumbent": "Beside the incumbent", "minAccuracy": "Accuracy",
     "maxMeanAbsoluteError": "Mean absolute error", "maxPerplexity": "Perplexity", "negativeFlips": "Negative flips",
     "copiedErrors": "Copied errors", "calibrationError": "Calibration", "worstSlice": "Worst slice",
+    "robustness": "Robustness",
 }  # fmt: skip
 ORIGINS = ("teacher", "test", "artifact", "incumbent", "control", "writer", "items")
 
@@ -42,7 +43,7 @@ def page(recorded: Recorded, verdict: "Verdict") -> str:
     return template.render(
         report=report, verdict=verdict, digest=recorded.digest, titles=TITLES, place=recorded.place,
         calibrations=ends(verdict.calibration), curves=curves(recorded, verdict),
-        models=ends(verdict.measurements), slices=ends(verdict.slices),
+        models=ends(verdict.measurements), slices=ends(verdict.slices), perturbations=ends(verdict.perturbations),
         confidence=f"{100 * (1 - 2 * verdict.level):.4g} %", flips=list(flips(recorded)),
         origins={name: report[name] for name in ORIGINS if report.get(name)},
     )  # fmt: skip

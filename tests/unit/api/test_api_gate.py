@@ -3,13 +3,16 @@
 from typing import Any
 
 import pytest
-from distillery_api.gate import GateSpec
+from distillery_api.gate import TASKS_OF, GateSpec
+from distillery_api.robustness import PERTURBATIONS_OF, RobustnessGate
 
 FULL = {
     "minRetention": 0.9, "incumbentMargin": 0.02, "chanceAccuracy": 0.25, "minAccuracy": 0.8,
     "maxMeanAbsoluteError": 0.5, "maxPerplexity": 20.0, "maxNegativeFlips": 0.03, "maxCopiedErrors": 0.02,
     "maxCalibrationError": 0.05,
     "slices": {"minRetention": 0.8, "minItems": 100}, "onInconclusive": "Extend", "firstRows": 500,
+    "slices": {"minRetention": 0.8, "minItems": 100},
+    "robustness": {"maxAccuracyLoss": 0.05, "perturbations": ["typos", "case"]},
 }  # fmt: skip
 
 
@@ -25,6 +28,9 @@ def stricter(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
         ("maxCalibrationError", 0.03),
         ("slices", {"minRetention": 0.85, "minItems": 100}), ("slices", {"minRetention": 0.8, "minItems": 150}),
         ("onInconclusive", "Fail"), ("firstRows", 1000),
+        ("robustness", {"maxAccuracyLoss": 0.03, "perturbations": ["typos", "case"]}),
+        ("robustness", {"maxAccuracyLoss": 0.05, "perturbations": ["typos", "case", "truncation"]}),
+        ("robustness", {"maxAccuracyLoss": 0.05}),
     ],
 )  # fmt: skip
 def test_the_stricter_value_counts_whoever_sets_it(name: str, strict: Any) -> None:
@@ -46,3 +52,25 @@ def test_a_gate_that_holds_undecided_students_lets_another_extend_first() -> Non
 def test_every_criterion_is_compared() -> None:
     assert set(GateSpec.model_validate(FULL).dump()) == set(FULL)
     assert stricter(FULL, FULL) == FULL
+
+
+def test_of_two_lists_of_perturbations_all_are_asked_in_one_order() -> None:
+    one = {"minRetention": 0.9, "robustness": {"maxAccuracyLoss": 0.05, "perturbations": ["truncation"]}}
+    other = {"minRetention": 0.9, "robustness": {"maxAccuracyLoss": 0.02, "perturbations": ["truncation", "typos"]}}
+    both = {"maxAccuracyLoss": 0.02, "perturbations": ["typos", "truncation"]}
+    assert stricter(one, other)["robustness"] == stricter(other, one)["robustness"] == both
+
+
+def test_the_order_of_perturbations_is_no_other_gate() -> None:
+    def gate(*names: str) -> GateSpec:
+        return GateSpec.model_validate({"robustness": {"maxAccuracyLoss": 0.05, "perturbations": names}})
+
+    assert gate("case", "typos").hash == gate("typos", "case").hash != gate("typos").hash
+
+
+def test_a_gate_that_names_no_perturbations_asks_for_all_of_the_task() -> None:
+    asked = RobustnessGate(max_accuracy_loss=0.05)
+    assert asked.of("text-classification") == ("typos", "case", "truncation")
+    assert asked.of("image-classification") == ("noise", "blur")
+    assert RobustnessGate(max_accuracy_loss=0.05, perturbations=["blur"]).of("image-classification") == ("blur",)
+    assert set(PERTURBATIONS_OF) == set(TASKS_OF["robustness"])

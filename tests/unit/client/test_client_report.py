@@ -12,7 +12,10 @@ from distillery.report_page.interval_plot import WIDTH, interval_plot
 from evaluations import answers, write_evaluation
 
 VOID = {"meta", "line", "circle", "br", "rect", "polyline"}
-GATE = {"minRetention": 0.9, "slices": {"minRetention": 0.8, "minItems": 50}, "maxCopiedErrors": 0.05}
+GATE = {
+    "minRetention": 0.9, "slices": {"minRetention": 0.8, "minItems": 50}, "maxCopiedErrors": 0.05,
+    "robustness": {"maxAccuracyLoss": 0.1},
+}  # fmt: skip
 
 
 class Page(HTMLParser):
@@ -57,6 +60,7 @@ def full(tmp_path: Path) -> Path:
     columns = answers(0.93) | {"slice": ["<script>alert(1)</script>" if row % 3 else "long" for row in range(600)]}
     columns["student_confidence"] = np.linspace(0.5, 1, 600).tolist()
     columns |= {"control": columns["teacher"][::-1], "incumbent": ["a"] * 500 + ["b"] * 100}
+    columns |= {"student_typos": ["b"] * 300 + columns["student"][300:], "student_case": columns["student"]}
     return write_evaluation(tmp_path, columns, GATE)
 
 
@@ -66,12 +70,20 @@ def test_the_verdict_comes_first_and_every_criterion_has_its_numbers(full: Path,
     for criterion, title in (
         ("retention", "Retention"),
         ("copiedErrors", "Copied errors"),
+        ("robustness", "Robustness"),
     ):
         found = next(each for each in verdict["criteria"] if each["name"] == criterion)
         numbers = [f"{found[name]:.4f}" for name in ("value", "low", "high", "threshold")]
         assert page.row(title) == [title, found["verdict"], *numbers]
         assert [found["message"]] in page.rows
     assert page.row("student")[1] == f"{verdict['measurements'][1]['value']:.4f}"
+
+
+def test_every_perturbation_has_its_line_worst_first(full: Path, tmp_path: Path) -> None:
+    page, told = made(full, tmp_path), json.loads(full.read_text())["verdict"]["perturbations"]
+    lines = [[each["name"], each["verdict"], "600", f"{each['value']:.4f}"] for each in told]
+    assert [line[:2] for line in lines] == [["typos", "Fail"], ["case", "Pass"]]
+    assert [page.row(line[0])[:4] for line in lines] == lines
 
 
 def test_the_page_is_one_file_that_asks_nobody_and_runs_nothing(full: Path, tmp_path: Path) -> None:

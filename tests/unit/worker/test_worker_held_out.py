@@ -62,6 +62,14 @@ def test_a_models_gate_on_another_tasks_measure_is_refused(limit: dict[str, floa
     assert "remove it from the DistilledModel's gate" in refused("GateInput", rows(None), **limit)
 
 
+def test_a_models_gate_on_perturbations_of_another_task_is_refused() -> None:
+    asked = {"maxAccuracyLoss": 0.05, "perturbations": ["typos", "blur"]}
+    message = refused("GateInput", rows(None), robustness=asked)
+    assert "gate.robustness.perturbations: text-classification has no blur" in message
+    check(rows(None), robustness={"maxAccuracyLoss": 0.05})
+    assert "gate.robustness: is for " in refused("GateInput", rows(None), LABELS, "text-scoring", robustness=asked)
+
+
 def test_a_models_gate_on_copied_errors_needs_a_control() -> None:
     assert "set training.control.learningRate" in refused("GateInput", rows(None), maxCopiedErrors=0.02)
     check_held_out(rows(None), LABELS, "text-classification", GateSpec(max_copied_errors=0.02), controlled=True)
@@ -89,6 +97,7 @@ def test_the_gate_is_asked_for_everything_that_a_spec_can_set() -> None:
         "maxMeanAbsoluteError": 0.5, "maxPerplexity": 20.0, "maxNegativeFlips": 0.03, "maxCopiedErrors": 0.02,
         "maxCalibrationError": 0.05,
         "slices": SLICES,
+        "robustness": {"maxAccuracyLoss": 0.05, "perturbations": ["typos"]},
     }  # fmt: skip
     whole = GateSpec.model_validate(spec | {"onInconclusive": "Extend", "firstRows": 500})
     assert set(whole.dump()) == set(spec) | {"onInconclusive", "firstRows"}

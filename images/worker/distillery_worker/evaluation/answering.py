@@ -32,16 +32,12 @@ Ask = Callable[[Rows], Told]
 
 
 @dataclass
-class Candidate:
-    """A model, what it has answered so far, and the probability that it gives each: [items]"""
+class Answers:
+    """What a model has answered so far, and the probability that it gives each: [items]"""
 
     ask: Ask
-    digest: str
-    parameters: int | None
-    p50_ms: float | None
-    p99_ms: float | None
-    answers: list[Answer] = field(default_factory=list)
-    confidences: list[float] | None = None
+    answers: list[Answer] = field(default_factory=list, init=False)
+    confidences: list[float] | None = field(default=None, init=False)
 
     def answer(self, rows: Rows) -> None:
         """Ask it about further rows. Raises Interrupted."""
@@ -49,6 +45,16 @@ class Candidate:
         self.answers.extend(answers)
         if confidences is not None:
             self.confidences = [*(self.confidences or []), *confidences]
+
+
+@dataclass
+class Candidate(Answers):
+    """One of the models under comparison."""
+
+    digest: str
+    parameters: int | None
+    p50_ms: float | None
+    p99_ms: float | None
 
 
 @dataclass
@@ -62,6 +68,7 @@ class Evaluation:
     rows: Rows
     places: list[int] = field(default_factory=list)  # of the rows that were looked at
     models: dict[str, Candidate] = field(default_factory=dict)
+    perturbed: dict[str, Answers] = field(default_factory=dict)  # the student's to changed rows, by perturbation
 
     @property
     def test(self) -> Rows:
@@ -71,8 +78,8 @@ class Evaluation:
     def look_at(self, places: Sequence[int]) -> None:
         """Ask every model about further rows. Raises Interrupted."""
         further = self.rows.take(places)
-        for model in self.models.values():
-            model.answer(further)
+        for asked in (*self.models.values(), *self.perturbed.values()):
+            asked.answer(further)
         self.places.extend(places)
 
     def answered(self, rows: int) -> None:

@@ -13,7 +13,8 @@ def recorded(
     """Columns of the items' file, which distillery_gate.items_of reads: what each item belongs to and is judged by.
 
     places: of the rows among all held-out ones. [rows]
-    answers: by model, and their probabilities where they have any, by MODEL_confidence. [rows]
+    answers: by model, and their probabilities where they have any, by MODEL_confidence; the student's to changed rows
+    by student_PERTURBATION. [rows]
     """
     columns: dict[str, Sequence[Any]] = {"item": places, "row_key": test.keys, "cluster": head.items(test)}
     columns |= {"slice": test.slices} if test.slices else {}

@@ -23,6 +23,7 @@ from ..evaluation.extending import parts
 from ..evaluation.looks import Question, take_look
 from ..evaluation.recorded import recorded
 from ..evaluation.report import Content, Report
+from ..evaluation.robustness import perturbations_of, score_perturbed
 from ..tasks.registry import task_of
 from ..teachers.panel import Panel, fetch_panel
 from .compress import published_record
@@ -44,12 +45,13 @@ def evaluate(run: EvaluateRun, context: Context) -> VerdictStatus:
     rows = task.load_rows(run.dataset.test, "test", run.dataset.columns, head, context.folder("data"))
     test = task.units(rows, task.encoder(context.folder("artifact"), manifest.preprocessing))
     evaluation = Evaluation(run, context, task, head, test)
-    count = 1 + len(panel.in_verdict.members) + bool(record.control) + bool(run.incumbent)
+    count = 1 + len(panel.in_verdict.members) + bool(record.control) + bool(run.incumbent) + len(perturbations_of(run))
     context.progress.start(len(test) * count, "answers")
     evaluation.models["student"] = evaluation.served("artifact", manifest, run.artifact.digest)
     score_teacher(evaluation, manifest, panel.in_verdict)
     score_control(evaluation, manifest, record, student_prefix(storage, run.student_key))
     score_incumbent(evaluation, run.incumbent)
+    score_perturbed(evaluation, manifest)
     return publish(evaluation, panel, target, record, judge(evaluation, storage))
 
 
@@ -113,7 +115,8 @@ def columns(evaluation: Evaluation) -> dict[str, Sequence[Any]]:
     models = evaluation.models.items()
     told = {name: model.answers for name, model in models}
     sure = {f"{name}_confidence": model.confidences for name, model in models if model.confidences is not None}
-    return recorded(evaluation.head, evaluation.test, evaluation.places, {**told, **sure})
+    changed = {f"student_{name}": each.answers for name, each in evaluation.perturbed.items()}
+    return recorded(evaluation.head, evaluation.test, evaluation.places, {**told, **sure, **changed})
 
 
 def publish(

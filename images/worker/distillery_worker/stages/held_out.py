@@ -3,6 +3,7 @@
 from collections import Counter
 
 from distillery_api.gate import TASKS_OF, GateSpec
+from distillery_api.robustness import PERTURBATIONS_OF
 from distillery_api.tasks import TaskName
 
 from ..data.files import Rows
@@ -24,6 +25,11 @@ def check_held_out(test: Rows, head: Head, task: TaskName, gate: GateSpec, contr
             raise InputRefused(
                 "GateInput", f"gate.{name}: is for {' and '.join(tasks)}; remove it from the DistilledModel's gate"
             )
+    if gate.robustness and (others := set(gate.robustness.of(task)) - set(PERTURBATIONS_OF[task])):
+        raise InputRefused(
+            "GateInput",
+            f"gate.robustness.perturbations: {task} has no {min(others)}; remove it from the DistilledModel's gate",
+        )
     if gate.max_copied_errors and not controlled:
         raise InputRefused(
             "GateInput",

@@ -1,0 +1,1 @@
+"""Held-out rows as a served model meets them: mistyped, cut, noisy."""
