@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from distillery_api.robustness import RobustnessGate
 from distillery_api.soft_labels import NEW_TOKENS
 
 FORWARD, TRAINING = 2, 6  # operations per parameter and token
@@ -68,7 +69,8 @@ def stage_work(spec: Mapping[str, Any], sizes: Sizes) -> list[Work]:
     runs = 2 if training.get("control") else 1
     learned = total(product(sizes.learned_bytes, 1 / BYTES_A_TOKEN), new_tokens(spec, sizes.learned_rows))
     tested = product(sizes.tested_bytes, 1 / BYTES_A_TOKEN)
-    judged = None if None in (sizes.teacher, sizes.student) else (sizes.teacher or 0) + runs * (sizes.student or 0)
+    passes = runs + perturbations(spec)
+    judged = None if None in (sizes.teacher, sizes.student) else (sizes.teacher or 0) + passes * (sizes.student or 0)
     operations = {
         "preflight": 0.0,
         "label": product(FORWARD, sizes.teacher, learned, sizes.missing),
@@ -80,6 +82,12 @@ def stage_work(spec: Mapping[str, Any], sizes: Sizes) -> list[Work]:
     return [
         Work(stage, pods.get(stage, 1), spec["stages"][stage]["gpus"], amount) for stage, amount in operations.items()
     ]
+
+
+def perturbations(spec: Mapping[str, Any]) -> int:
+    """How often the student answers the held-out rows changed."""
+    asked = spec["gate"].get("robustness")
+    return len(RobustnessGate.model_validate(asked).of(spec["task"])) if asked else 0
 
 
 def new_tokens(spec: Mapping[str, Any], rows: int | None) -> float | None:

@@ -37,6 +37,12 @@ def test_a_control_trains_and_is_judged_like_the_student() -> None:
     assert works["evaluate"] == 2 * (1000 + 2 * 10) * 100
 
 
+def test_a_student_answers_the_held_out_rows_once_more_for_every_perturbation() -> None:
+    for robustness, passes in (({}, 4), ({"perturbations": ["case"]}, 2)):
+        gate = spec(gate={"robustness": {"maxAccuracyLoss": 0.05} | robustness})
+        assert stage_work(gate, SIZES)[-1].operations == 2 * (1000 + passes * 10) * 100
+
+
 def test_stored_rows_are_not_labelled_again() -> None:
     sizes = Sizes(100, 4000, 400, 1000, 10, missing=0.25)
     assert stage_work(spec(), sizes)[1].operations == 2 * 1000 * 1000 / 4
