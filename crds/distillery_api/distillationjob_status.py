@@ -81,7 +81,7 @@ class VerdictStatus(Model):
 
     result: Literal["Pass", "Fail", "Inconclusive"]
     look: Annotated[int, Field(ge=1, description="Which verdict on this test set; a later one may err less.")] = 1
-    criteria: Annotated[list[CriterionStatus], Field(max_length=8)]
+    criteria: Annotated[list[CriterionStatus], Field(max_length=16)]
     measured: Annotated[list[Measured], Field(max_length=8)] = []
     gate_hash: Digest
     artifact_digest: Digest

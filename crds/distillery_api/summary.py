@@ -9,7 +9,7 @@ from .schema import Digest, Failure, Model
 from .sources import Revision
 
 LIMIT = 4096
-LONGEST, SHORTEST = 1024, 16  # characters of a message: as the fields allow, and the least that says anything
+LONGEST, SHORTEST = 1024, 8  # characters of a message: as the fields allow, and the least that says anything
 TERMINATION_LOG = "/dev/termination-log"
 
 
@@ -84,10 +84,14 @@ class Summary(Model):
 
 
 def fit(summary: Summary) -> str:
-    """Shorten messages in steps, then drop `measured`, until the JSON is at most LIMIT bytes. Raises ValueError."""
+    """The JSON in at most LIMIT bytes: messages become shorter, those of criteria that pass first, then `measured` goes.
+
+    Raises ValueError.
+    """
     # Characters, not bytes: JSON escapes one control character as six bytes.
-    for length in range(LONGEST, SHORTEST - 1, -SHORTEST):
-        text = shortened(summary, length).model_dump_json(by_alias=True, exclude_none=True)
+    lengths = range(LONGEST, SHORTEST - 1, -SHORTEST)
+    for passed, others in [*((length, LONGEST) for length in lengths), *((SHORTEST, length) for length in lengths)]:
+        text = shortened(summary, passed, others).model_dump_json(by_alias=True, exclude_none=True)
         if len(text.encode()) <= LIMIT:
             return text
     if summary.evaluate and summary.evaluate.measured:
@@ -95,17 +99,23 @@ def fit(summary: Summary) -> str:
     raise ValueError(f"a summary of {len(text.encode())} bytes does not fit a termination message")
 
 
-def shortened(summary: Summary, length: int) -> Summary:
-    """The summary with no message over `length` characters; a message that is cut ends in an ellipsis."""
+def shortened(summary: Summary, passed: int, others: int) -> Summary:
+    """The summary with messages of at most `others` characters, and `passed` of a criterion that passes.
 
-    def cut(message: str) -> dict[str, str]:
+    A message that is cut ends in an ellipsis.
+    """
+
+    def cut(message: str, length: int) -> dict[str, str]:
         return {"message": message if len(message) <= length else message[: length - 1] + "…"}
 
     changes: dict[str, Failure | VerdictStatus] = {}
     if summary.failure:
-        changes["failure"] = summary.failure.model_copy(update=cut(summary.failure.message))
+        changes["failure"] = summary.failure.model_copy(update=cut(summary.failure.message, others))
     if summary.evaluate:
-        criteria = [criterion.model_copy(update=cut(criterion.message)) for criterion in summary.evaluate.criteria]
+        criteria = [
+            each.model_copy(update=cut(each.message, passed if each.verdict == "Pass" else others))
+            for each in summary.evaluate.criteria
+        ]
         changes["evaluate"] = summary.evaluate.model_copy(update={"criteria": criteria})
     return summary.model_copy(update=changes)
 

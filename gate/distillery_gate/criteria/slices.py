@@ -53,7 +53,7 @@ def judge_slice(
     more = pair.ratio_items_needed(threshold, level) if verdict == "Inconclusive" else None
     needed = None if more is None else ceil(more * items.n / n)
     decimals = decimals_for(threshold, low, high)
-    errors = f"{100 * level:g} % and {100 * level / slices:.2g} %"
+    errors = f"{100 * level:.4g} % and {100 * level / slices:.2g} %"
     message = (
         f"{items.kept(f'{value:.{decimals}f}')} (above {low:.{decimals}f} and below {high:.{decimals}f} with errors of"
         f" {errors}, n = {n:,})"

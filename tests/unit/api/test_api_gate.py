@@ -11,7 +11,6 @@ FULL = {
     "maxMeanAbsoluteError": 0.5, "maxPerplexity": 20.0, "maxNegativeFlips": 0.03, "maxCopiedErrors": 0.02,
     "maxCalibrationError": 0.05,
     "slices": {"minRetention": 0.8, "minItems": 100}, "onInconclusive": "Extend", "firstRows": 500,
-    "slices": {"minRetention": 0.8, "minItems": 100},
     "robustness": {"maxAccuracyLoss": 0.05, "perturbations": ["typos", "case"]},
 }  # fmt: skip
 

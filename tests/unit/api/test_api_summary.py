@@ -61,7 +61,7 @@ def test_a_verdict_of_the_criteria_that_exist_fits(criteria: int, measured: int)
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-@pytest.mark.parametrize("criteria", [1, 3, 8])
+@pytest.mark.parametrize("criteria", [1, 3, 8, 16])
 @pytest.mark.parametrize("measured", [0, 4, 8])
 def test_the_longest_verdict_in_any_script_fits(text: str, criteria: int, measured: int):
     said = verdict(criteria, measured, text * 512).message()
@@ -77,6 +77,19 @@ def test_a_long_verdict_shortens_its_messages_and_keeps_every_measured_model():
     assert read.evaluate is not None
     assert read.evaluate.measured == whole.evaluate.measured
     assert all(len(c.message) > 200 and c.message.endswith("…") for c in read.evaluate.criteria)
+
+
+def test_the_criterion_that_decides_keeps_its_sentence_where_many_pass():
+    told = verdict(12, 4, "m" * 300)
+    assert told.evaluate is not None
+    criteria = [*told.evaluate.criteria[:-1], told.evaluate.criteria[-1].model_copy(update={"verdict": "Fail"})]
+    read = parse(
+        told.model_copy(update={"evaluate": told.evaluate.model_copy(update={"criteria": criteria})}).message()
+    )
+    assert read is not None
+    assert read.evaluate is not None
+    assert read.evaluate.criteria[-1].message == "m" * 300
+    assert read.evaluate.criteria[0].message.endswith("…")
 
 
 def test_a_failure_of_control_characters_keeps_what_fits():

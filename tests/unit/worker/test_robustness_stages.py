@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from distillery.__main__ import main as client
 from distillery_api.distillationjob_status import VerdictStatus
+from distillery_api.gate import GateSpec
 from distillery_operator.job_results import gate_failure
 from distillery_worker.context import Context
 from distillery_worker.progress import Progress
@@ -59,7 +60,7 @@ def test_a_student_that_knows_whole_words_alone_fails_under_typos(
     texts: Evaluated, capsys: pytest.CaptureFixture[str]
 ) -> None:
     verdict = texts.verdict(1)
-    failure = gate_failure(verdict)
+    failure = gate_failure(verdict, GateSpec())
     assert failure is not None
     assert failure.reason == "NotRobust"
     assert "Of 3 perturbations 'case' is worst: the student's accuracy goes from" in failure.message
