@@ -84,7 +84,7 @@ class Summary(Model):
 
 
 def fit(summary: Summary) -> str:
-    """The JSON in at most LIMIT bytes: messages become shorter, those of criteria that pass first, then `measured` goes.
+    """The JSON in at most LIMIT bytes: messages are cut, those of criteria that pass first, then `measured` goes.
 
     Raises ValueError.
     """
