@@ -2,8 +2,9 @@
 
 Every cell of a grid simulates evaluations of a student that is exactly at a threshold, and counts those that pass. The
 grid is over the teacher's accuracy, how often student and teacher differ, the number of items, how they are clustered,
-and how many slices there are. A cell's lower bound is Clopper and Pearson's at 0.01 divided by the number of cells, so
-that with a probability of 99 % no true rate is below its own.
+how many slices there are, how many students look at one test set, and in how many stages a verdict is taken. A cell's
+lower bound is Clopper and Pearson's at 0.01 divided by the number of cells, so that with a probability of 99 % no true
+rate is below its own.
 """
 
 import argparse
@@ -11,53 +12,26 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import product
 from math import sqrt
 
 import numpy as np
 from distillery_gate import EvaluationItems, Gate, SliceGate, decide
-from distillery_gate.intervals import POWER, ScoreTerms, z_value
-from distillery_gate.paired_counts import PairedCounts, count_pairs
-from distillery_gate.paired_difference import difference_items_needed, difference_terms
-from distillery_gate.paired_ratio import ratio_items_needed, ratio_terms
+from distillery_gate.intervals import POWER, z_value
+from distillery_gate.paired_counts import PairedCounts
+from distillery_gate.paired_difference import difference_items_needed
+from distillery_gate.paired_ratio import ratio_items_needed
 from distillery_gate.pairs import ErrorsPair
 from distillery_gate.proportion import exact_interval
-from numpy.typing import NDArray
+from gate_cells import LEVEL, Cell, Rates, evaluations
+from gate_looks import rates as rates_of_looks
 
-LEVEL = 0.05
 SLICES = (1, 5, 20)
 SIZES = (20, 50, 100, 300, 1000, 10_000)
 TEACHERS = (0.3, 0.5, 0.8, 0.95, 0.98)
 GAINED = (0.0, 0.01, 0.05, 0.1)  # share of items that the student alone has right
 CLUSTERINGS = ((20, 10), (50, 4), (50, 10), (200, 10))  # clusters, items in each on average
 ALIKE = (0.0, 0.1, 0.4)  # intra-cluster correlation
-Rates = tuple[float, float, float, float]  # of items that both, only the student, only the other, or neither has right
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A student at a threshold: of a ratio to the teacher, or of a difference to the incumbent."""
-
-    kind: str
-    threshold: float
-    rates: Rates
-    clusters: tuple[int, int] | None = None
-    items: int = 0
-    alike: float = 0.0
-    even: bool = True
-
-    def terms(self, counts: PairedCounts) -> ScoreTerms:
-        """Of the test at the threshold."""
-        terms = ratio_terms if self.kind == "ratio" else difference_terms
-        return terms(counts, self.threshold)
-
-    def passes(self, counts: PairedCounts) -> bool:
-        """Whether the whole interval lies above the threshold, which is where the statistic exceeds its quantile."""
-        if self.kind == "ratio" and counts.reference == 0:
-            return False  # no verdict is given
-        found = self.terms(counts)
-        return found.numerator > counts.critical(LEVEL) * sqrt(found.variance)
 
 
 def cells() -> Iterator[Cell]:
@@ -89,35 +63,9 @@ def promoted(cell: Cell, random: np.random.Generator, simulations: int) -> int:
     return sum(cell.passes(counts) for counts in evaluations(cell, random, simulations))
 
 
-def evaluations(cell: Cell, random: np.random.Generator, simulations: int) -> Iterator[PairedCounts]:
-    """Tables of simulated evaluations in which each model is right on some item."""
-    if cell.clusters is None:
-        for row in random.multinomial(cell.items, cell.rates, size=simulations).tolist():
-            yield PairedCounts(*row)
-        return
-    for _ in range(simulations):
-        kinds, clusters = clustered(cell, random)
-        yield count_pairs(kinds <= 1, (kinds == 0) | (kinds == 2), clusters)
-
-
-def clustered(cell: Cell, random: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
-    """Kinds of items, as in Rates, and their clusters: the rates of a cluster are drawn around those of the cell."""
-    assert cell.clusters is not None
-    count, size = cell.clusters
-    sizes = np.full(count, size) if cell.even else random.geometric(1 / size, size=count)
-    rates = np.tile(cell.rates, (count, 1))
-    if cell.alike:
-        # A Dirichlet distribution of this concentration gives items of a cluster this correlation.
-        drawn = random.gamma(np.maximum(rates * (1 - cell.alike) / cell.alike, 1e-12))
-        rates = drawn / drawn.sum(axis=1, keepdims=True)
-    bounds = np.repeat(rates.cumsum(axis=1)[:, :3], sizes, axis=0)
-    kinds = (random.random(len(bounds))[:, None] > bounds).sum(axis=1)
-    return kinds, np.repeat(np.arange(count), sizes)
-
-
 def sliced(slices: int, random: np.random.Generator, simulations: int) -> int:
     """Promotions of a student that is at the threshold in one of so many slices of 200 items and above it in others."""
-    gate = Gate(min_retention=0.01, slices=SliceGate(min_retention=0.9), level=LEVEL)
+    gate = Gate(min_retention=0.01, slices=SliceGate(min_retention=0.9), level=2 * LEVEL)  # its first look has LEVEL
     names = np.repeat([f"s{number}" for number in range(slices)], 200)
     found = 0
     for _ in range(simulations):
@@ -211,6 +159,7 @@ def main() -> None:
         rates[str(cell)] = promoted(cell, random, simulations)
     for slices in SLICES:
         rates[f"{slices} slices"] = sliced(slices, random, simulations)
+    rates |= rates_of_looks(random, simulations)
     worst = sorted(rates, key=lambda name: -rates[name])[:5]
     for name in worst:
         print(f"{rates[name] / simulations:.4f} {name}", file=sys.stderr)
