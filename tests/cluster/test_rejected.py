@@ -71,6 +71,8 @@ def example(schema: dict[str, Any]) -> Any:
         text = DIGEST if "sha256" in str(schema.get("x-kubernetes-validations")) else None
         fits = (value for value in ("text", "True", "Reason") if re.search(schema.get("pattern", ""), value))
         return schema.get("enum", [text or next(fits)])[0]
+    if schema["type"] == "boolean":
+        return True
     least = schema.get("minimum", 0)
     return max(3, least) if schema["type"] == "integer" else least + 0.5
 
