@@ -40,6 +40,11 @@ class Namespace:
         """Merge patch of the spec."""
         self.custom.patch_namespaced_custom_object(GROUP, VERSION, self.name, plural, name, {"spec": spec})
 
+    def annotate(self, plural: str, name: str, annotations: dict[str, str]) -> None:
+        """Set annotations, as `kubectl annotate` does."""
+        body = {"metadata": {"annotations": annotations}}
+        self.custom.patch_namespaced_custom_object(GROUP, VERSION, self.name, plural, name, body)
+
     def delete(self, plural: str, name: str) -> None:
         self.custom.delete_namespaced_custom_object(GROUP, VERSION, self.name, plural, name)
 

@@ -50,6 +50,26 @@ def test_a_student_below_the_gate_never_serves(operator: OperatorProcess, kubele
     assert namespace.get("distilledmodels", "served")["status"]["active"]["digest"] == DIGESTS["artifact"]
 
 
+def test_a_person_promotes_a_student_that_the_rows_did_not_decide_on(
+    operator: OperatorProcess, kubelet: Kubelet, namespace: Namespace
+):
+    namespace.model()
+    namespace.job("first")
+    namespace.serving(DIGESTS["artifact"])
+    kubelet.verdict, kubelet.artifact = "Inconclusive", "sha256:" + "7" * 64
+    namespace.job("undecided")
+    eventually(
+        lambda: namespace.condition("distilledmodels", "served", "CandidateRejected"),
+        lambda c: c.get("reason") == "Inconclusive",
+    )
+    [*_, last] = namespace.get("distilledmodels", "served")["status"]["history"]
+    assert last["evidence"] in namespace.condition("distilledmodels", "served", "CandidateRejected")["message"]
+    namespace.annotate("distilledmodels", "served", {"distillery.dev/promote": last["evidence"]})
+    namespace.serving(kubelet.artifact)
+    status = namespace.get("distilledmodels", "served")["status"]
+    assert (status["active"]["byHand"], status["history"][-1]["reason"]) == (True, "PromotedByHand")
+
+
 def test_a_better_student_replaces_the_first_and_the_old_one_goes(
     operator: OperatorProcess, kubelet: Kubelet, namespace: Namespace
 ):
