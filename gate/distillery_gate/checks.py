@@ -25,6 +25,8 @@ def check_all(items: Any, check: Check) -> None:
         object.__setattr__(items, field, check(field, given, n=len(ids)))
     object.__setattr__(items, "clusters", checked_clusters(items.clusters, n=len(ids)))
     object.__setattr__(items, "slices", checked_slices(items.slices, n=len(ids)))
+    if items.contaminated is not None:
+        object.__setattr__(items, "contaminated", checked_results("contaminated", items.contaminated, n=len(ids)))
 
 
 def checked_ids(ids: Any) -> tuple[str, ...] | tuple[int, ...]:

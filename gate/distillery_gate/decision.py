@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from .criteria.absolute import judge_absolute
 from .criteria.calibration import calibrations, judge_calibration
+from .criteria.contamination import compare_contamination, judge_contamination
 from .criteria.copied_errors import compare_copied_errors, judge_copied_errors
 from .criteria.flips import judge_flips
 from .criteria.incumbent import judge_incumbent
@@ -42,6 +43,8 @@ def decide(items: Items, gate: Gate, look: Look = FIRST) -> Verdict:
         criteria.append(judge_copied_errors(items, gate, gate.max_copied_errors))
     if gate.max_calibration_error is not None:
         criteria.append(judge_calibration(items, gate, gate.max_calibration_error))
+    if gate.max_contamination is not None:
+        criteria.append(judge_contamination(items, gate, gate.max_contamination))
     if gate.slices is not None:
         criterion, slices = judge_slices(items, gate, gate.slices)
         criteria.append(criterion)
@@ -68,6 +71,8 @@ def compare(items: Items, gate: Gate) -> Iterator[Comparison]:
         yield compare_control(items, items.pair(items.control), gate.level)
     if gate.max_copied_errors is None and (found := compare_copied_errors(items, gate.level)):
         yield found
+    if gate.max_contamination is None and (known := compare_contamination(items, gate.level)):
+        yield known
 
 
 def compare_control(items: Items, pair: Pair, level: float) -> Comparison:

@@ -30,6 +30,7 @@ class Items(ABC):
     control: NDArray[Any] | None
     clusters: NDArray[np.intp] | None
     slices: NDArray[np.str_] | None
+    contaminated: NDArray[np.bool_] | None
 
     @property
     def n(self) -> int:
@@ -93,6 +94,7 @@ class EvaluationItems(Items):
         clusters: names of what items belong to, such as their document, all text or all integers, if they are not
             independent of each other; becomes the number of each item's cluster. [n]
         slices: names of the part of the data that each item stands for, such as its language, all text. [n]
+        contaminated: true where the item stands in what the student learned from. [n]
         student_copies, control_copies: true where the model gives the same wrong answer as the teacher. [n]
         confidences: by model, the probability that it gives its answer. [n] each
         perturbed: by perturbation, true where the student is right on the item that is changed so. [n] each
@@ -109,6 +111,7 @@ class EvaluationItems(Items):
     control: NDArray[np.bool_] | None = None
     clusters: Any = None
     slices: Any = None
+    contaminated: Any = None
     student_copies: NDArray[np.bool_] | None = None
     control_copies: NDArray[np.bool_] | None = None
     confidences: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
@@ -154,7 +157,7 @@ class ErrorItems(Items):
     Args:
         ids: names of the items, all text or all integers, each once. [n], n >= 2
         teacher, student: |answer - gold|, finite and not negative. [n]
-        incumbent, control, clusters, slices: as for EvaluationItems. [n]
+        incumbent, control, clusters, slices, contaminated: as for EvaluationItems. [n]
 
     Raises:
         GateInputError: naming the field and the fix. Arrays are copied, turned to float64 and made read-only.
@@ -168,6 +171,7 @@ class ErrorItems(Items):
     control: NDArray[np.float64] | None = None
     clusters: Any = None
     slices: Any = None
+    contaminated: Any = None
 
     def __post_init__(self) -> None:
         check_all(self, checked_errors)

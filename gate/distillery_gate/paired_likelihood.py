@@ -69,7 +69,7 @@ class LikelihoodItems(Items):
         ids: names of the texts, all text or all integers, each once. [n], n >= 2
         tokens: how many tokens of each text are predicted, the same ones by every model; at least 1. [n]
         teacher, student: negative log-likelihood of these tokens, summed over the text, in nats. [n]
-        incumbent, control, slices: as for EvaluationItems. [n]
+        incumbent, control, slices, contaminated: as for EvaluationItems. [n]
 
     Raises:
         GateInputError: naming the field and the fix. Arrays are copied, turned to float64 and made read-only.
@@ -83,6 +83,7 @@ class LikelihoodItems(Items):
     incumbent: Totals | None = None
     control: Totals | None = None
     slices: Any = None
+    contaminated: Any = None
     clusters: None = field(default=None, init=False)  # texts are independent
 
     def __post_init__(self) -> None:

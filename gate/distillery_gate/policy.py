@@ -76,6 +76,9 @@ class Gate(Policy):
     max_calibration_error: Annotated[
         float | None, Field(gt=0, lt=1, description="What the student's calibration error must stay below.")
     ] = None
+    max_contamination: Annotated[
+        float | None, Field(ge=0, lt=1, description="Share of items that may stand in what the student learned from.")
+    ] = None
     slices: SliceGate | None = None
     robustness: RobustnessGate | None = None
     level: Annotated[float, LEVEL] = 0.05

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .checks import checked_numbers
+from .checks import checked_numbers, checked_results
 from .clusters import by_cluster
 from .errors import GateInputError
 from .items import ErrorItems, EvaluationItems, Items
@@ -27,7 +27,7 @@ def items_of(metric: str, columns: Columns) -> Items:
             many are predicted; `student_confidence` and those of other models, optional: the probability of a label;
             `student_typos` and the like, optional: its answers to the rows as a perturbation changes them;
             `cluster`, optional: what the row belongs to, such as its group or document; `slice`,
-            optional.
+            optional; `contaminated`, optional: whether the row stands in what the student learned from.
 
     Raises:
         GateInputError: naming the column and the fix.
@@ -85,7 +85,20 @@ def likelihoods(columns: Columns, rows: int) -> LikelihoodItems:
 
     slices = [columns["slice"][row] for row in first] if "slice" in columns else None
     totals = {name: total(name) for name in named(columns)}
-    return LikelihoodItems(ids=texts.tolist(), tokens=by_cluster(tokens, places), slices=slices, **totals)
+    return LikelihoodItems(
+        ids=texts.tolist(),
+        tokens=by_cluster(tokens, places),
+        slices=slices,
+        contaminated=contaminated_texts(columns, places),
+        **totals,
+    )
+
+
+def contaminated_texts(columns: Columns, places: NDArray[np.intp]) -> NDArray[np.bool_] | None:
+    """Texts of which any row is. places: the number of each row's text, [rows]"""
+    if "contaminated" not in columns:
+        return None
+    return by_cluster(checked_results("contaminated", columns["contaminated"], n=len(places)), places) > 0
 
 
 def named(columns: Columns) -> list[str]:
@@ -96,7 +109,11 @@ def named(columns: Columns) -> list[str]:
 
 def beside(columns: Columns) -> dict[str, Any]:
     """What items belong to."""
-    return {"clusters": columns.get("cluster"), "slices": columns.get("slice")}
+    return {
+        "clusters": columns.get("cluster"),
+        "slices": columns.get("slice"),
+        "contaminated": columns.get("contaminated"),
+    }
 
 
 READERS: dict[str, Callable[[Columns, int], Items]] = {
