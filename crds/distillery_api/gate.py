@@ -90,6 +90,18 @@ class GateSpec(Criteria):
         ]
         | None
     ) = None
+    max_contamination: (
+        Annotated[
+            float,
+            Field(
+                ge=0,
+                lt=1,
+                description="Share of the held-out rows that may stand in what the student learned from.",
+                json_schema_extra=rules(("self < 1.0", "write a share of 1: 0.01 for one row of a hundred")),
+            ),
+        ]
+        | None
+    ) = None
     slices: SliceGate | None = None
     on_inconclusive: (
         Annotated[

@@ -23,7 +23,7 @@ FAULTS = frozenset(
 VERDICTS = frozenset(
     {
         "RetentionBelowThreshold", "WorseThanIncumbent", "QualityBelowLimit", "TooManyFlips", "SliceBelowThreshold",
-        "TeacherMistakesCopied", "PoorlyCalibrated", "NotRobust",
+        "TeacherMistakesCopied", "PoorlyCalibrated", "NotRobust", "TestSetLeaked",
         "Inconclusive", "InsufficientEvidence", "GateFailed", "VerdictUntrusted", "IncumbentChanged",
     }
 )  # fmt: skip

@@ -92,6 +92,7 @@ FAILED_BY = {
     "negativeFlips": "TooManyFlips",
     "copiedErrors": "TeacherMistakesCopied",
     "calibrationError": "PoorlyCalibrated",
+    "contamination": "TestSetLeaked",
     "worstSlice": "SliceBelowThreshold",
     "robustness": "NotRobust",
 }

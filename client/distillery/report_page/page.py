@@ -18,7 +18,7 @@ TITLES = {
     "retention": "Retention", "incumbent": "Beside the incumbent", "minAccuracy": "Accuracy",
     "maxMeanAbsoluteError": "Mean absolute error", "maxPerplexity": "Perplexity", "negativeFlips": "Negative flips",
     "copiedErrors": "Copied errors", "calibrationError": "Calibration", "worstSlice": "Worst slice",
-    "robustness": "Robustness",
+    "robustness": "Robustness", "contamination": "Known test rows",
 }  # fmt: skip
 ORIGINS = ("teacher", "test", "artifact", "incumbent", "control", "writer", "items")
 

@@ -9,7 +9,7 @@ from distillery_api.robustness import PERTURBATIONS_OF, RobustnessGate
 FULL = {
     "minRetention": 0.9, "incumbentMargin": 0.02, "chanceAccuracy": 0.25, "minAccuracy": 0.8,
     "maxMeanAbsoluteError": 0.5, "maxPerplexity": 20.0, "maxNegativeFlips": 0.03, "maxCopiedErrors": 0.02,
-    "maxCalibrationError": 0.05,
+    "maxCalibrationError": 0.05, "maxContamination": 0.01,
     "slices": {"minRetention": 0.8, "minItems": 100}, "onInconclusive": "Extend", "firstRows": 500,
     "robustness": {"maxAccuracyLoss": 0.05, "perturbations": ["typos", "case"]},
 }  # fmt: skip
@@ -24,7 +24,7 @@ def stricter(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     [
         ("minRetention", 0.95), ("incumbentMargin", 0.0), ("chanceAccuracy", 0.3), ("minAccuracy", 0.9),
         ("maxMeanAbsoluteError", 0.4), ("maxPerplexity", 10.0), ("maxNegativeFlips", 0.01), ("maxCopiedErrors", 0.01),
-        ("maxCalibrationError", 0.03),
+        ("maxCalibrationError", 0.03), ("maxContamination", 0.0),
         ("slices", {"minRetention": 0.85, "minItems": 100}), ("slices", {"minRetention": 0.8, "minItems": 150}),
         ("onInconclusive", "Fail"), ("firstRows", 1000),
         ("robustness", {"maxAccuracyLoss": 0.03, "perturbations": ["typos", "case"]}),

@@ -21,6 +21,7 @@ from stage_results import DIGESTS, criterion
 RIGHT = [True, False] * 50
 LABELS = EvaluationItems(
     ids=range(100), teacher=RIGHT, student=RIGHT, incumbent=RIGHT, control=RIGHT, slices=["a"] * 100,
+    contaminated=[False] * 100,
     student_copies=[False] * 100, control_copies=[False] * 100, confidences={"student": [0.5] * 100},
     perturbed={"typos": RIGHT},
 )  # fmt: skip
@@ -28,6 +29,7 @@ SCORES = ErrorItems(ids=range(9), teacher=[1.0] * 9, student=[1.0] * 9)
 TEXTS = LikelihoodItems(ids=range(9), tokens=[3] * 9, teacher=[6.0] * 9, student=[6.0] * 9)
 ASKED = {
     "min_accuracy": 0.5, "max_negative_flips": 0.5, "max_copied_errors": 0.5, "max_calibration_error": 0.5,
+    "max_contamination": 0.5,
     "slices": SliceGate(min_retention=0.5),
     "robustness": RobustnessGate(max_accuracy_loss=0.5),
 }  # fmt: skip

@@ -95,7 +95,7 @@ def test_the_gate_is_asked_for_everything_that_a_spec_can_set() -> None:
     spec = {
         "minRetention": 0.9, "incumbentMargin": 0.02, "chanceAccuracy": 0.25, "minAccuracy": 0.8,
         "maxMeanAbsoluteError": 0.5, "maxPerplexity": 20.0, "maxNegativeFlips": 0.03, "maxCopiedErrors": 0.02,
-        "maxCalibrationError": 0.05,
+        "maxCalibrationError": 0.05, "maxContamination": 0.01,
         "slices": SLICES,
         "robustness": {"maxAccuracyLoss": 0.05, "perturbations": ["typos"]},
     }  # fmt: skip

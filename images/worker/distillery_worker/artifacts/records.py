@@ -45,6 +45,7 @@ class TrainRecord(Model):
     preprocessing: Preprocessing
     validation_rows: int
     dropped_rows: dict[str, int]  # rows of train and unlabelled that were not learned from, by filter
+    files: dict[str, Digest] | None = None  # digests of train and unlabelled; absent in records of before
     resumed_from_step: int
     student: ModelRecord
     control: ModelRecord | None = None

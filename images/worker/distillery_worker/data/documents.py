@@ -45,7 +45,9 @@ def blocks_of(rows: Rows, tokenizer: LanguageTokenizer) -> Rows:
     cut = [(block, row) for row, text in enumerate(rows.inputs) for block in tokenizer.blocks(text)]
     blocks = [block for block, _ in cut]
     slices = rows.slices and [rows.slices[row] for _, row in cut]
-    return Rows(blocks, None, rows.digest, [block.key for block in blocks], [groups[row] for _, row in cut], slices)
+    known = rows.contaminated and [rows.contaminated[row] for _, row in cut]
+    keys = [block.key for block in blocks]
+    return Rows(blocks, None, rows.digest, keys, [groups[row] for _, row in cut], slices, known)
 
 
 class BlockViews(Views):

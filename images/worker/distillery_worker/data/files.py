@@ -26,6 +26,7 @@ class Rows:
     keys: list[str]  # one per row; equal inputs have equal keys
     groups: list[str] | None = None  # one per row; rows of a group stay on one side of every split
     slices: list[str] | None = None  # one per row, where dataset.columns.slice is set
+    contaminated: list[bool] | None = None  # one per held-out row, once it is known: it stands in what is learned from
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -40,6 +41,7 @@ class Rows:
             keys=[self.keys[index] for index in chosen],
             groups=self.groups and [self.groups[index] for index in chosen],
             slices=self.slices and [self.slices[index] for index in chosen],
+            contaminated=self.contaminated and [self.contaminated[index] for index in chosen],
         )
 
 

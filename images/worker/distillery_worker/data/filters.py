@@ -100,7 +100,7 @@ def within(rows: Sequence[Row], length: Length) -> list[bool]:
 
 def apart_from(rows: Sequence[Row], test: Rows) -> list[bool]:
     """Which rows are none of the test rows, nor of their groups."""
-    held_out = HeldOut(map(whole_text, test.inputs), (row.text for row in rows))
+    held_out = HeldOut([whole_text(text) for text in test.inputs], (row.text for row in rows))
     groups, keys = set(test.groups or ()), set(test.keys)
     return [row.group not in groups and row.key not in keys and not held_out.has(row.text) for row in rows]
 

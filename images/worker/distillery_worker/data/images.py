@@ -1,6 +1,7 @@
 """Rows of images and their gold values."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from distillery_engine import ImageUnreadable, decode
 from distillery_storage.folders import file_digest
 
 from ..errors import InputRefused
+from .contamination import named_alike
 from .files import ReadGold, Rows, fetch_file, read_columns, row_groups, row_slices
 
 
@@ -39,6 +41,22 @@ def load_images(uri: str, field: str, columns: Columns, read_gold: ReadGold | No
     groups = row_groups(table[columns.group], field, columns.group) if columns.group else None
     slices = row_slices(table, columns.slice)
     return Rows(images, gold, file_digest(path), [image_key(image) for image in images], groups, slices)
+
+
+def contaminated_images(test: Rows, learned: Sequence[Rows]) -> list[bool]:
+    """Which test rows have their group or their picture among the rows to learn from: [rows]
+
+    A picture is what its file decodes to: another one without loss, or with other metadata, is the same.
+    """
+    known = {picture_digest(image) for rows in learned for image in rows.inputs}
+    _, groups = named_alike(test, learned)
+    return [group or picture_digest(image) in known for image, group in zip(test.inputs, groups, strict=True)]
+
+
+def picture_digest(image: bytes) -> bytes:
+    """SHA-256 of an image's pixels, in colour and upright, and its size."""
+    pixels = decode(image).convert("RGBA")
+    return hashlib.sha256(repr(pixels.size).encode() + pixels.tobytes()).digest()
 
 
 def encoded(value: Any) -> Any:

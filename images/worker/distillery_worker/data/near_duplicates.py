@@ -1,6 +1,6 @@
 """Nearly equal texts, by MinHash and locality-sensitive hashing (Leskovec et al., Mining of Massive Datasets, 3.4)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from datasketch import MinHash, MinHashLSH
 
@@ -26,9 +26,14 @@ class NearDuplicates:
 
     def has_like(self, text: str) -> bool:
         """Whether an added text is at least as similar as the threshold: never by a guess, and seldom missed."""
+        return any(True for _ in self.like(text))
+
+    def like(self, text: str) -> Iterator[int]:
+        """Numbers, in the order of adding and from 0, of the added texts that are."""
         wanted = shingles(text)
-        candidates = self._index.query(self._signature(wanted))
-        return any(jaccard(wanted, shingles(self._texts[number])) >= self.threshold for number in candidates)
+        for number in self._index.query(self._signature(wanted)):
+            if jaccard(wanted, shingles(self._texts[number])) >= self.threshold:
+                yield number
 
     def _signature(self, elements: frozenset[str]) -> MinHash:
         signature = self._blank.copy()

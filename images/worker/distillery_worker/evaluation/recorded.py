@@ -18,4 +18,5 @@ def recorded(
     """
     columns: dict[str, Sequence[Any]] = {"item": places, "row_key": test.keys, "cluster": head.items(test)}
     columns |= {"slice": test.slices} if test.slices else {}
+    columns |= {"contaminated": test.contaminated} if test.contaminated else {}
     return {**columns, **head.truths(test), **answers}

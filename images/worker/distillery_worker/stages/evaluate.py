@@ -15,6 +15,7 @@ from distillery_api.run import EvaluateRun
 from distillery_gate import Gate, GateError, Look, Verdict, decide, items_of
 from distillery_storage import NotFound, Prefix, fetch_artifact, open_prefix
 
+from ..artifacts.contamination import known_rows
 from ..artifacts.records import TrainRecord, student_prefix
 from ..context import Context
 from ..errors import InputRefused
@@ -43,6 +44,7 @@ def evaluate(run: EvaluateRun, context: Context) -> VerdictStatus:
     check_origin(run, manifest, panel)
     head = task.head_of(manifest.labels)
     rows = task.load_rows(run.dataset.test, "test", run.dataset.columns, head, context.folder("data"))
+    rows = known_rows(student_prefix(storage, run.student_key), rows, run.dataset.test, record.files)
     test = task.units(rows, task.encoder(context.folder("artifact"), manifest.preprocessing))
     evaluation = Evaluation(run, context, task, head, test)
     count = 1 + len(panel.in_verdict.members) + bool(record.control) + bool(run.incumbent) + len(perturbations_of(run))
@@ -136,7 +138,7 @@ def publish(
         artifact=run.artifact,
         incumbent=run.incumbent,
         control=Content(uri=record.control.folder, digest=models["control"].digest) if record.control else None,
-        training=training_facts(record) | {"droppedRows": record.dropped_rows},
+        training=training_facts(record) | {"droppedRows": record.dropped_rows, "files": record.files},
         items=Content(uri=f"{target.uri}/{ITEMS}", digest=digest_bytes(items)),
         gate=run.gate,
         gate_hash=run.gate.hash,

@@ -1,6 +1,7 @@
 """Whether the held-out rows can show what the gate asks for: found out before anything is paid for."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from distillery_api.gate import TASKS_OF, GateSpec
 from distillery_api.robustness import PERTURBATIONS_OF
@@ -37,6 +38,22 @@ def check_held_out(test: Rows, head: Head, task: TaskName, gate: GateSpec, contr
         )
     if gate.slices:
         check_slices(test, head, gate.slices.min_items)
+
+
+def check_contamination(test: Rows, known: Sequence[bool], head: Head, gate: GateSpec) -> None:
+    """No more held-out rows stand in what is learned from than the gate allows. Raises InputRefused (TestInTraining).
+
+    known: whether each of the rows does
+    """
+    names = head.judged(test)
+    found, items = {name for name, each in zip(names, known, strict=True) if each}, set(names)
+    if gate.max_contamination is not None and len(found) > gate.max_contamination * len(items):
+        raise InputRefused(
+            "TestInTraining",
+            f"dataset.test: {len(found)} of {len(items)} rows stand in dataset.train or unlabelled, in part or nearly,"
+            f" and gate.maxContamination allows a share of {gate.max_contamination:g}; remove them, or set"
+            " dataset.filters.contamination, which leaves such rows out of what is learned",
+        )
 
 
 def check_slices(test: Rows, head: Head, least: int) -> None:

@@ -11,10 +11,12 @@ from distillery_api.summary import PreflightResult
 from distillery_storage import Prefix, open_prefix
 from transformers import PreTrainedModel
 
+from ..artifacts.contamination import read_contamination, store_contamination
+from ..artifacts.records import student_prefix
 from ..context import Context
 from ..data.answers import stored_answer
 from ..data.files import Rows
-from ..data.filters import LEARNED
+from ..data.filters import LEARNED, Curated
 from ..errors import InputRefused
 from ..judging.judge import Judge, judge_of
 from ..labels.codecs import Codec, admits
@@ -23,11 +25,12 @@ from ..labels.store import LabelStore
 from ..model_folders import ModelFolder
 from ..tasks.head import Head
 from ..tasks.registry import task_of
+from ..tasks.task import Task
 from ..teachers.endpoint_teacher import EndpointTeacher
 from ..teachers.panel import Member, Panel, fetch_panel, named
 from ..training.signals import signals_of
 from .dataset import curate, load_files, selection_key
-from .held_out import check_held_out
+from .held_out import check_contamination, check_held_out
 from .rechecking import recheck_all
 
 FIRST_ROWS = 32  # that the teacher is tried on
@@ -66,6 +69,9 @@ def inspected(run: PreflightRun, panel: Panel, context: Context) -> PreflightRes
     per_row = {key: bytes_per_row(asked[key][0].labels.codec, first, labels) for key, labels in answered.items()}
     # Where rows or grades are missing, the label stage does it.
     rechecked = 0 if any(missing.values()) or ungraded else recheck_all(run, asked, context)
+    key = student_key(run, panel.labels_key, files, student, given)
+    known = contamination(task, student_prefix(storage, key), files["test"], curated)
+    check_contamination(files["test"], known, panel.head, run.gate)
     return PreflightResult(
         teacher_digest=panel.digest,
         teacher_digests=panel.folder_digests(),
@@ -74,7 +80,7 @@ def inspected(run: PreflightRun, panel: Panel, context: Context) -> PreflightRes
         labels_keys=panel.labels_keys(),
         grades_key=judge.labels.key if judge else None,
         label_bytes=round(sum(len(missing[key]) * size for key, size in per_row.items())),
-        student_key=student_key(run, panel.labels_key, files, student, given),
+        student_key=key,
         student_model_digest=given.digest if given else None,
         student_model_revision=revision_of(given.uri) if given else None,
         selection_key=selection_key(run.dataset, files),
@@ -84,6 +90,14 @@ def inspected(run: PreflightRun, panel: Panel, context: Context) -> PreflightRes
         rechecked_rows=rechecked or None,
         ungraded_rows=ungraded,
     )
+
+
+def contamination(task: Task[Any], student: Prefix, test: Rows, curated: Curated) -> list[bool]:
+    """Which held-out rows stand in those that the student learns from: searched for once for each student."""
+    if (record := read_contamination(student, test)) is None:
+        learned = {field: curated.files[field] for field in LEARNED if field in curated.files}
+        record = store_contamination(student, test, task.contaminated(test, list(learned.values())), learned)
+    return record.of(test)
 
 
 def check_judge(

@@ -15,6 +15,7 @@ from distillery_storage.folders import file_digest
 
 from ..artifacts.records import ModelRecord, TrainRecord, publish_record, read_record, student_prefix
 from ..context import Context
+from ..data.filters import LEARNED
 from ..judging.judge import Judge, judge_of
 from ..model_folders import ModelFolder
 from ..progress import Progress
@@ -143,6 +144,7 @@ def publish(training: Training, split: Split[Any], learned: Fitted, control: Fit
             preprocessing=training.task.preprocessing(teacher, training.run.dataset.columns),
             validation_rows=len(split.validation),
             dropped_rows=split.dropped,
+            files=split.files,
             resumed_from_step=learned.began,
             student=store(training, "student", learned),
             control=store(training, "control", control) if control else None,
@@ -165,7 +167,8 @@ def load_split(training: Training) -> Split[Any]:
         target = teacher.head.resolved(run.objective)
         task.learner(teacher, run.soft_labels, target, None).check_answers(split.learn)
     split = task.kept_by_teacher(split, teacher, run.dataset.wanted_filters)
-    return replace(split, dropped=curated.dropped | split.dropped)
+    digests = {field: rows.digest for field, rows in curated.files.items() if field in LEARNED}
+    return replace(split, dropped=curated.dropped | split.dropped, files=digests)
 
 
 def fit(training: Training, name: str, split: Split[Any], schedule: Schedule, target: Objective) -> Fitted:

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 from ..artifacts.onnx_export import MODEL_FILE, export_image_model
 from ..data.files import Rows, first_line
-from ..data.images import load_images
+from ..data.images import contaminated_images, load_images
 from ..data.views import AugmentedViews, Views
 from ..errors import InputRefused
 from ..model_folders import ModelFolder
@@ -40,6 +40,10 @@ class ImageTask(RowTask[ImageTeacher]):
     def load_rows(self, uri: str, field: str, columns: Columns, head: Head | None, workdir: Path) -> Rows:
         """Rows with an image and, with a head, a gold value."""
         return load_images(uri, field, columns, head.gold if isinstance(head, RowHead) else None, workdir)
+
+    def contaminated(self, test: Rows, learned: Sequence[Rows]) -> list[bool]:
+        """By their pictures."""
+        return contaminated_images(test, learned)
 
     def views(self, soft_labels: SoftLabels, teacher: ImageTeacher) -> Views:
         """As many views as the job asks for; without an augmentation, images as they are."""

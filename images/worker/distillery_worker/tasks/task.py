@@ -18,6 +18,7 @@ from distillery_api.teachers import Teacher as TeacherSpec
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
+from ..data.contamination import contaminated_texts
 from ..data.files import Rows
 from ..data.views import Views
 from ..model_folders import ModelFolder
@@ -69,6 +70,10 @@ class Task(ABC, Generic[T]):
     @abstractmethod
     def views(self, soft_labels: SoftLabels, teacher: T) -> Views:
         """How rows are shown to teacher and student. Raises InputRefused."""
+
+    def contaminated(self, test: Rows, learned: Sequence[Rows]) -> list[bool]:
+        """Which held-out rows stand in the rows to learn from: [rows]"""
+        return contaminated_texts(test, learned)
 
     def units(self, rows: Rows, encoder: Any) -> Rows:
         """What models are asked about, one by one: the rows, unless the task cuts them."""

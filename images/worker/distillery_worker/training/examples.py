@@ -87,6 +87,7 @@ class Split(Generic[E]):
     learn: E
     validation: E
     dropped: dict[str, int] = field(default_factory=dict)  # rows not learned from, by filter
+    files: dict[str, str] = field(default_factory=dict)  # digests of those that the rows are from, by field
 
 
 def collect(
