@@ -45,6 +45,8 @@ class Report(BaseModel):
     schema_version: Literal["distillery.dev/report/v1"] = Field(alias="schemaVersion")
     items: File
     gate: dict[str, Any]
+    gate_hash: str = Field(alias="gateHash")
+    measured: list[dict[str, Any]]
     verdict: Given
 
 

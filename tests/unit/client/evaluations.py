@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from distillery_api.digests import digest_bytes
+from distillery_api.digests import digest_bytes, digest_of
 from distillery_gate import Gate, decide, items_of
 
 DIGEST = "sha256:" + "a" * 64
@@ -48,7 +48,7 @@ def write_evaluation(
         "training": {"student": cost, "droppedRows": {"length": 7, "dedupe": 0}},
         "items": {"uri": file.as_uri(), "digest": digest_bytes(buffer.getvalue())},
         "gate": asked,
-        "gateHash": DIGEST,
+        "gateHash": digest_of(asked),
         "verdict": verdict,
         "measured": measured,
     }

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from distillery.__main__ import main
+from distillery_api.digests import digest_of
 from evaluations import answers, write_evaluation
 
 Write = Callable[..., Path]
@@ -60,7 +61,20 @@ def test_a_report_that_was_edited_gives_no_verdict(evaluated: Write, capsys: pyt
     path = evaluated(0.7)
     edited(path, lambda report: report["gate"].update(minRetention=0.1))
     assert main(["gate", str(path)]) == 3
+    assert "the hash of its gate is sha256:" in capsys.readouterr().err
+    edited(path, lambda report: report.update(gateHash=digest_of(report["gate"])))
+    assert main(["gate", str(path)]) == 3
     assert "than it holds, in criteria, verdict" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["value", "low", "items", "metric"])
+def test_a_model_that_was_edited_where_the_page_shows_it_gives_no_verdict(
+    name: str, evaluated: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = evaluated(0.93)
+    edited(path, lambda report: report["measured"][1].update({name: 0.99}))
+    assert main(["gate", str(path)]) == 3
+    assert "than it holds, in measured:" in capsys.readouterr().err
 
 
 def test_items_that_were_changed_give_no_verdict(
