@@ -22,10 +22,7 @@ from ..teachers.panel import Panel
 from ..teachers.teacher import Encoder, outputs_of
 from .latency import measure
 from .ranking import Ranking, ranking
-from .teacher_answers import HeldOutAnswers
-
-NO_ANSWER = ""
-
+from .teacher_answers import HeldOutAnswers, check_held_out
 
 Told = tuple[Sequence[Answer], Sequence[float] | None]  # answers, and the probability of each: [rows]
 Ask = Callable[[Rows], Told]
@@ -110,11 +107,9 @@ def score_teacher(evaluation: Evaluation, manifest: ArtifactManifest, panel: Pan
 
     def ask(rows: Rows) -> Told:
         outputs = panel.mixed(panel.gather(rows, member_answers), rows)
-        answers = panel.head.answers(outputs)
-        if panel.head.labels:
-            for row in np.flatnonzero(np.isnan(outputs).any(axis=1)):
-                answers[row] = NO_ANSWER
-        return answers, panel.head.confidences(outputs)
+        gold = evaluation.head.truths(rows).get("gold", [])
+        check_held_out(panel.head, outputs, gold, evaluation.run.dataset.columns.label)
+        return panel.head.answers(outputs), panel.head.confidences(outputs)
 
     latency = teacher_latency(evaluation, manifest, panel)
     evaluation.models["teacher"] = Candidate(ask, panel.digest, panel.parameters(), *latency)

@@ -1,5 +1,6 @@
 """What the job's teachers answer to held-out rows: computed here, or asked of an endpoint once and stored."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..context import Context
 from ..labels.writer import SegmentWriter
+from ..tasks.head import Answer, Head, RowHead
 from ..teachers.panel import Member
 from ..teachers.teacher import BatchTeacher
 
@@ -42,3 +44,14 @@ class HeldOutAnswers:
             member.teacher.label(rows, SegmentWriter(store, self.run.job.uid), self.context)
             _, outputs = store.logits(keys)
         return outputs
+
+
+def check_held_out(head: Head, outputs: NDArray[np.float32], gold: Sequence[Answer], column: str) -> None:
+    """Refuse teachers whose usable answers exchange labels or are no better than chance: a share of that says nothing.
+
+    outputs: of the held-out rows, [rows, outputs]; gold: their gold answers, by name, from a column. Raises
+    InputRefused (TeacherUnfit, UnknownLabel).
+    """
+    if isinstance(head, RowHead):
+        usable = ~np.isnan(outputs).any(axis=1)
+        head.check_answers(outputs[usable], head.gold(list(gold), "test", column)[usable], "test")

@@ -14,22 +14,23 @@ FEWEST_OF_LABEL = 5  # rows that show which label a teacher takes another one fo
 WORST_GAP = 10.0  # nats
 
 
-def check_agreement(gold: NDArray[Any], answers: NDArray[np.int64], labels: Sequence[str]) -> None:
+def check_agreement(gold: NDArray[Any], answers: NDArray[np.int64], labels: Sequence[str], file: str) -> None:
     """Refuse answers that exchange labels, or agree with gold no more often than independent ones would.
 
     gold, answers: label ids [rows]. Chance is that of Cohen's kappa. Rows of the most frequent label count for nothing
-    by themselves, so FEWEST others are needed to be judged. Raises InputRefused (TeacherUnfit).
+    by themselves, so FEWEST others are needed to be judged. file: of the dataset, as messages name it. Raises
+    InputRefused (TeacherUnfit).
     """
     if cycle := exchanged_labels(names_given(gold, answers, len(labels))):
-        raise InputRefused("TeacherUnfit", exchanged_words([labels[label] for label in cycle]))
+        raise InputRefused("TeacherUnfit", exchanged_words([labels[label] for label in cycle], file))
     of_gold, of_answer = (np.bincount(ids, minlength=len(labels)) for ids in (gold, answers))
     rows, right = len(gold), int((gold == answers).sum())
     chance = float(of_gold @ of_answer) / max(1, rows)
     if rows - of_gold.max() >= FEWEST and right <= chance:
         raise InputRefused(
             "TeacherUnfit",
-            f"teachers: the answers to {rows} rows of dataset.train agree with {right} gold labels, no more than chance"
-            f" ({chance:.1f}); check that label names of teacher and rows mean the same, or use another teacher",
+            f"teachers: the answers to {rows} rows of dataset.{file} agree with {right} gold labels, no more than"
+            f" chance ({chance:.1f}); check that label names of teacher and rows mean the same, or use another teacher",
         )
 
 
@@ -54,13 +55,13 @@ def exchanged_labels(given: Mapping[int, int]) -> list[int]:
     return []
 
 
-def exchanged_words(names: Sequence[str], most: int = 5) -> str:
+def exchanged_words(names: Sequence[str], file: str, most: int = 5) -> str:
     """A message that names the first labels of a cycle."""
     pairs = list(zip(names, [*names[1:], names[0]], strict=True))
     shown = ", ".join(f"'{gold}' as '{answer}'" for gold, answer in pairs[:most])
     more = f" and {len(pairs) - most} more" if len(pairs) > most else ""
     return (
-        f"teachers: label names are exchanged: most rows of dataset.train are answered {shown}{more}; correct"
+        f"teachers: label names are exchanged: most rows of dataset.{file} are answered {shown}{more}; correct"
         " id2label in the teacher's config.json, endpoint.labels, or the labels of the rows"
     )
 

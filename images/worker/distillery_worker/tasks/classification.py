@@ -19,6 +19,7 @@ from .agreement import check_agreement, check_guess
 from .head import Answer, RowHead
 
 TEMPERATURE = 2.0
+NO_ANSWER = ""
 
 
 class Classification(RowHead):
@@ -70,17 +71,20 @@ class Classification(RowHead):
         """Accuracy."""
         return float((outputs.argmax(axis=1) == gold).mean())
 
-    def check_answers(self, outputs: NDArray[np.float32], gold: NDArray[Any]) -> None:
+    def check_answers(self, outputs: NDArray[np.float32], gold: NDArray[Any], file: str = "train") -> None:
         """By how often the likeliest label is the gold one."""
-        check_agreement(gold, outputs.argmax(axis=1), self.labels)
+        check_agreement(gold, outputs.argmax(axis=1), self.labels, file)
 
     def check_start(self, divergence: float, outputs: NDArray[np.float32]) -> None:
         """By what guessing among the labels comes to."""
         check_guess(divergence, self.outputs)
 
     def answers(self, outputs: NDArray[np.float32]) -> list[Answer]:
-        """Names of the likeliest labels."""
-        return [self.labels[index] for index in outputs.argmax(axis=1)]
+        """Names of the likeliest labels; where an output is NaN none is, and the answer is never right."""
+        names = [self.labels[index] for index in outputs.argmax(axis=1)]
+        for row in np.flatnonzero(np.isnan(outputs).any(axis=1)):
+            names[row] = NO_ANSWER
+        return list(names)
 
     def confidences(self, outputs: NDArray[np.float32]) -> list[float]:
         """By softmax; 0 where there is no answer."""

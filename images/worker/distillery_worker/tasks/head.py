@@ -82,10 +82,11 @@ class RowHead(Head):
         """How good outputs [rows, outputs] are on rows with gold [rows]; higher is better."""
 
     @abstractmethod
-    def check_answers(self, outputs: NDArray[np.float32], gold: NDArray[Any]) -> None:
+    def check_answers(self, outputs: NDArray[np.float32], gold: NDArray[Any], file: str = "train") -> None:
         """Refuse a teacher whose outputs [rows, outputs] agree with gold [rows] no better than by chance.
 
-        Raises InputRefused (TeacherUnfit). A few rows show nothing, and are not judged.
+        file: of the dataset that the rows are from. Raises InputRefused (TeacherUnfit). A few rows show nothing, and
+        are not judged.
         """
 
     @abstractmethod

@@ -66,7 +66,7 @@ class Scoring(RowHead):
         """The mean absolute error, negated."""
         return -float(np.abs(outputs[:, 0] - gold).mean())
 
-    def check_answers(self, outputs: NDArray[np.float32], gold: NDArray[Any]) -> None:
+    def check_answers(self, outputs: NDArray[np.float32], gold: NDArray[Any], file: str = "train") -> None:
         """By the correlation of the scores, where both differ from row to row."""
         scores = outputs[:, 0].astype(np.float64)
         if len(gold) < FEWEST or not np.ptp(scores) or not np.ptp(gold):
@@ -75,7 +75,7 @@ class Scoring(RowHead):
         if not correlation > 0:
             raise InputRefused(
                 "TeacherUnfit",
-                f"teachers: the scores of {len(gold)} rows of dataset.train have a correlation of {correlation:.2f}"
+                f"teachers: the scores of {len(gold)} rows of dataset.{file} have a correlation of {correlation:.2f}"
                 " with the gold scores; check that higher means the same for both, or use another teacher",
             )
 
