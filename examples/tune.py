@@ -100,7 +100,8 @@ def on_dev(spec: DistillationJobSpec, folder: Path, model: Path, record: TrainRe
     dev = task.units(rows, encoder)
     predict = partial(task.predict, task.load_student(model).to(best_device()))
     answers = head.answers(outputs_of(predict, encoder, dev.inputs, head.outputs, context.progress.advance))
-    items = items_of(head.metric, recorded(head, dev, {"teacher": answers, "student": answers}))  # beside itself
+    # Beside itself: items have a teacher.
+    items = items_of(head.metric, recorded(head, dev, range(len(dev)), {"teacher": answers, "student": answers}))
     return round(items.measure(items.student, 0.05)[0], 4)
 
 
