@@ -5,9 +5,9 @@ from functools import cache
 from typing import Any
 
 from cel_expr_python import cel
+from distillery_api.quantities import is_quantity, quantity
 
 from .findings import Finding, inside, item
-from .quantities import is_quantity, quantity
 
 RULES = "x-kubernetes-validations"
 

@@ -10,12 +10,12 @@ import pytest
 from distillery.__main__ import main
 from distillery.admission import admitted, read_manifests
 from distillery.admission.manifests import Manifest
-from distillery.admission.quantities import is_quantity, quantity
 from distillery.admission.rules import RULES, compiled
 from distillery.errors import Refused
 from distillery_api.crd import distillationjobs, distilledmodels
 from distillery_api.distillationjob import DistillationJobSpec
 from distillery_api.distilledmodel import DistilledModelSpec
+from distillery_api.quantities import is_quantity, quantity
 from stage_results import job_spec
 
 ROOT = Path(__file__).parents[3]

@@ -22,3 +22,8 @@ def quantity(text: str) -> Decimal:
         return digits * Decimal(1024) ** ("KMGTPE".index(suffix[0]) + 1)
     exponent = SMALL[suffix] if suffix in SMALL else int(suffix[1:])
     return digits.scaleb(exponent)
+
+
+def bytes_of(given: object) -> object:
+    """Whole bytes of a quantity, rounded down; what is no text is given back as it is. Raises ValueError."""
+    return int(quantity(given)) if isinstance(given, str) else given
