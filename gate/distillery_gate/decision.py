@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 
+from .costs import Costs
 from .criteria.absolute import judge_absolute
 from .criteria.calibration import calibrations, judge_calibration
 from .criteria.contamination import compare_contamination, judge_contamination
 from .criteria.copied_errors import compare_copied_errors, judge_copied_errors
+from .criteria.cost import judge_cost
 from .criteria.flips import judge_flips
 from .criteria.incumbent import judge_incumbent
 from .criteria.placing import worst_of
@@ -20,7 +22,7 @@ from .verdict import Comparison, Measurement, PerturbationResult, SliceResult, V
 from .wording import decimals_for, evidence
 
 
-def decide(items: Items, gate: Gate, look: Look = FIRST) -> Verdict:
+def decide(items: Items, gate: Gate, look: Look = FIRST, costs: Costs | None = None) -> Verdict:
     """The verdict on the student; pure, and the same for any order of the items.
 
     Fail if a criterion fails, else Inconclusive if one is, else Pass.
@@ -29,7 +31,7 @@ def decide(items: Items, gate: Gate, look: Look = FIRST) -> Verdict:
 
     Raises:
         GateInputError: when the teacher is right on no item, or never wrong by anything, so that there is no ratio; and
-            when the items lack what a criterion of the gate is about.
+            when the items, or the costs, lack what a criterion of the gate is about.
     """
     gate = gate.model_copy(update={"level": look.level(gate.level)})
     criteria, slices = [judge_retention(items, gate)], tuple[SliceResult, ...]()
@@ -51,6 +53,8 @@ def decide(items: Items, gate: Gate, look: Look = FIRST) -> Verdict:
     if gate.robustness is not None:
         criterion, perturbations = judge_robustness(items, gate, gate.robustness)
         criteria.append(criterion)
+    if gate.cost is not None:
+        criteria += judge_cost(costs, gate.cost, gate.level)
     return Verdict(
         verdict=worst_of([criterion.verdict for criterion in criteria]),
         level=gate.level,

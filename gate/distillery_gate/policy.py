@@ -42,6 +42,24 @@ class RobustnessGate(Policy):
     ] = None
 
 
+class PriceGate(Policy):
+    """What a million answers may cost, in the currency of `core_hour`."""
+
+    core_hour: Annotated[float, Field(gt=0, description="Price of one core for one hour.")]
+    max_per_million: Annotated[float, Field(gt=0, description="What a million answers must cost less than.")]
+
+
+class CostGate(Policy):
+    """Ceilings of what the student costs. What is not set is not asked."""
+
+    max_p50_ms: Annotated[float | None, Field(gt=0, description="Half of all answers must take less.")] = None
+    max_p99_ms: Annotated[float | None, Field(gt=0, description="99 % of all answers must take less.")] = None
+    max_artifact_bytes: Annotated[int | None, Field(ge=1, description="Most that its files may take.")] = None
+    max_memory_bytes: Annotated[int | None, Field(ge=1, description="Most that a process may hold.")] = None
+    price: PriceGate | None = None
+    min_measurements: Annotated[int, Field(ge=2, description="Answers that must be timed.")] = 1000
+
+
 class Gate(Policy):
     """Thresholds and error level. What is not set is not asked."""
 
@@ -81,4 +99,5 @@ class Gate(Policy):
     ] = None
     slices: SliceGate | None = None
     robustness: RobustnessGate | None = None
+    cost: CostGate | None = None
     level: Annotated[float, LEVEL] = 0.05
