@@ -47,6 +47,7 @@ class Report(BaseModel):
     gate: dict[str, Any]
     gate_hash: str = Field(alias="gateHash")
     measured: list[dict[str, Any]]
+    costs: dict[str, Any] | None = None
     verdict: Given
 
 

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def verdict_again(recorded: Recorded) -> "Verdict":
-    """What the items and the gate of the report give. Raises Refused where they give no verdict."""
+    """What the items, the costs and the gate of the report give. Raises Refused where they give no verdict."""
     # Here, since scipy takes longer to load than other commands to run.
-    from distillery_gate import Gate, GateError, Look, decide, items_of
+    from distillery_gate import Gate, GateError, Look, costs_of, decide, items_of
 
     try:
         items, report = items_of(recorded.metric, recorded.columns), recorded.report
         gate, look = Gate.model_validate(asked(report.gate)), Look.model_validate(report.verdict.look)
-        return decide(items, gate, look)
+        return decide(items, gate, look, costs_of(report.costs))
     except (GateError, ValidationError) as error:
         raise Refused(f"{recorded.place}: no verdict can be taken: {error}") from error
 

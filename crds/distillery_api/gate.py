@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from .cost_gate import CostGate
 from .digests import digest_of
 from .gate_criteria import POINT, Criteria, Retention, SliceGate
 from .robustness import RobustnessGate, perturbation_rules
@@ -118,6 +119,7 @@ class GateSpec(Criteria):
         | None
     ) = None
     robustness: RobustnessGate | None = None
+    cost: CostGate | None = None
 
     @property
     def hash(self) -> str:

@@ -24,6 +24,8 @@ VERDICTS = frozenset(
     {
         "RetentionBelowThreshold", "WorseThanIncumbent", "QualityBelowLimit", "TooManyFlips", "SliceBelowThreshold",
         "TeacherMistakesCopied", "PoorlyCalibrated", "NotRobust", "TestSetLeaked",
+        "TooSlow", "TooLarge", "TooMuchMemory",
+        "TooExpensive",
         "Inconclusive", "InsufficientEvidence", "GateFailed", "VerdictUntrusted", "IncumbentChanged",
     }
 )  # fmt: skip

@@ -95,6 +95,11 @@ FAILED_BY = {
     "contamination": "TestSetLeaked",
     "worstSlice": "SliceBelowThreshold",
     "robustness": "NotRobust",
+    "latencyP50": "TooSlow",
+    "latencyP99": "TooSlow",
+    "artifactBytes": "TooLarge",
+    "memoryBytes": "TooMuchMemory",
+    "costPerMillion": "TooExpensive",
 }
 
 

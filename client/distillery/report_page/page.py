@@ -19,6 +19,8 @@ TITLES = {
     "maxMeanAbsoluteError": "Mean absolute error", "maxPerplexity": "Perplexity", "negativeFlips": "Negative flips",
     "copiedErrors": "Copied errors", "calibrationError": "Calibration", "worstSlice": "Worst slice",
     "robustness": "Robustness", "contamination": "Known test rows",
+    "latencyP50": "Half of the answers, ms", "latencyP99": "99 % of the answers, ms",
+    "artifactBytes": "Artifact, bytes", "memoryBytes": "Memory, bytes", "costPerMillion": "Price of a million answers",
 }  # fmt: skip
 ORIGINS = ("teacher", "test", "artifact", "incumbent", "control", "writer", "items")
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from distillery_api.gate import TASKS_OF, GateSpec
 from distillery_api.robustness import PERTURBATIONS_OF, RobustnessGate
+from pydantic import ValidationError
 
 FULL = {
     "minRetention": 0.9, "incumbentMargin": 0.02, "chanceAccuracy": 0.25, "minAccuracy": 0.8,
@@ -12,7 +13,12 @@ FULL = {
     "maxCalibrationError": 0.05, "maxContamination": 0.01,
     "slices": {"minRetention": 0.8, "minItems": 100}, "onInconclusive": "Extend", "firstRows": 500,
     "robustness": {"maxAccuracyLoss": 0.05, "perturbations": ["typos", "case"]},
+    "cost": {
+        "maxP50Ms": 5.0, "maxP99Ms": 20.0, "maxArtifactBytes": 20 * 2**20, "maxMemoryBytes": 2**28,
+        "price": {"coreHour": 0.04, "maxPerMillion": 1.5}, "minMeasurements": 1000,
+    },
 }  # fmt: skip
+COST = FULL["cost"]
 
 
 def stricter(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
@@ -30,6 +36,10 @@ def stricter(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
         ("robustness", {"maxAccuracyLoss": 0.03, "perturbations": ["typos", "case"]}),
         ("robustness", {"maxAccuracyLoss": 0.05, "perturbations": ["typos", "case", "truncation"]}),
         ("robustness", {"maxAccuracyLoss": 0.05}),
+        ("cost", COST | {"maxP50Ms": 4.0}), ("cost", COST | {"maxP99Ms": 19.0}), ("cost", COST | {"maxMemoryBytes": 9}),
+        ("cost", COST | {"maxArtifactBytes": 9}), ("cost", COST | {"minMeasurements": 2000}),
+        ("cost", COST | {"price": {"coreHour": 0.04, "maxPerMillion": 1.0}}),
+        ("cost", COST | {"price": {"coreHour": 0.08, "maxPerMillion": 2.0}}),
     ],
 )  # fmt: skip
 def test_the_stricter_value_counts_whoever_sets_it(name: str, strict: Any) -> None:
@@ -73,3 +83,16 @@ def test_a_gate_that_names_no_perturbations_asks_for_all_of_the_task() -> None:
     assert asked.of("image-classification") == ("noise", "blur")
     assert RobustnessGate(max_accuracy_loss=0.05, perturbations=["blur"]).of("image-classification") == ("blur",)
     assert set(PERTURBATIONS_OF) == set(TASKS_OF["robustness"])
+
+
+def test_bytes_are_compared_as_amounts_and_kept_as_numbers() -> None:
+    one, other = {"cost": {"maxMemoryBytes": "1Gi"}}, {"cost": {"maxMemoryBytes": "200Mi"}}
+    assert stricter(one, other)["cost"]["maxMemoryBytes"] == 200 * 2**20
+    assert GateSpec.model_validate(one).hash == GateSpec.model_validate({"cost": {"maxMemoryBytes": 2**30}}).hash
+
+
+def test_bytes_that_are_no_quantity_are_refused() -> None:
+    with pytest.raises(ValidationError, match="'20 MB' is no Kubernetes quantity"):
+        GateSpec.model_validate({"cost": {"maxArtifactBytes": "20 MB"}})
+    with pytest.raises(ValidationError, match="greater than or equal to 1"):
+        GateSpec.model_validate({"cost": {"maxArtifactBytes": "500m"}})

@@ -9,9 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from distillery_api.digests import digest_bytes, digest_of
-from distillery_gate import Gate, decide, items_of
+from distillery_gate import Gate, costs_of, decide, items_of
 
 DIGEST = "sha256:" + "a" * 64
+COSTS = {
+    "latencyMs": [0.2 + place / 1e4 for place in range(1000)], "cpuMs": [0.25] * 1000, "inputs": 600,
+    "artifactBytes": 4_000_000, "memoryBytes": 90_000_000,
+    "measuredOn": {"cpu": "Some CPU", "threads": 1, "engine": "ONNX Runtime 1.0"},
+}  # fmt: skip
 
 
 def answers(student: float) -> dict[str, Any]:
@@ -31,7 +36,8 @@ def write_evaluation(
     pq.write_table(pa.table(columns), buffer)
     file = (items or folder) / "items.parquet"
     file.write_bytes(buffer.getvalue())
-    verdict = decide(items_of(metric, columns), Gate.model_validate(asked)).model_dump(mode="json", exclude_none=True)
+    found = decide(items_of(metric, columns), Gate.model_validate(asked), costs=costs_of(COSTS))
+    verdict = found.model_dump(mode="json", exclude_none=True)
     measured = [
         {"parameters": 1_000_000, "p50Ms": 0.25, "p99Ms": 0.5}
         | {name: each[name] for name in ("name", "metric", "value", "low", "high")} | {"items": each["n"]}
@@ -50,6 +56,7 @@ def write_evaluation(
         "gate": asked,
         "gateHash": digest_of(asked),
         "verdict": verdict,
+        "costs": COSTS,
         "measured": measured,
     }
     path = folder / "report.json"

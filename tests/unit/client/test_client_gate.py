@@ -77,6 +77,24 @@ def test_a_model_that_was_edited_where_the_page_shows_it_gives_no_verdict(
     assert "than it holds, in measured:" in capsys.readouterr().err
 
 
+CEILINGS = {
+    "maxP99Ms": 0.5, "maxArtifactBytes": 5_000_000, "maxMemoryBytes": 100_000_000,
+    "price": {"coreHour": 0.04, "maxPerMillion": 0.1},
+}  # fmt: skip
+
+
+def test_ceilings_are_judged_again_by_what_was_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_evaluation(tmp_path, answers(0.93), {"minRetention": 0.9, "cost": CEILINGS})
+    assert main(["gate", str(path)]) == 0
+    assert "memoryBytes: Pass: " in capsys.readouterr().err
+    edited(path, lambda report: report["costs"]["latencyMs"].__setitem__(slice(20), [9.0] * 20))
+    assert main(["gate", str(path)]) == 3
+    assert "another verdict than it holds, in criteria, verdict" in capsys.readouterr().err
+    edited(path, lambda report: report["costs"].pop("memoryBytes"))
+    assert main(["gate", str(path)]) == 3
+    assert "costs.memoryBytes: missing; measure it" in capsys.readouterr().err
+
+
 def test_items_that_were_changed_give_no_verdict(
     tmp_path: Path, evaluated: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,11 +5,15 @@ from distillery.report_page.page import TITLES
 from distillery_api.distillationjob_status import VerdictStatus
 from distillery_api.gate import GateSpec
 from distillery_gate import (
+    CostGate,
+    Costs,
     ErrorItems,
     EvaluationItems,
     Gate,
     Items,
     LikelihoodItems,
+    Machine,
+    PriceGate,
     RobustnessGate,
     SliceGate,
     decide,
@@ -32,11 +36,19 @@ ASKED = {
     "max_contamination": 0.5,
     "slices": SliceGate(min_retention=0.5),
     "robustness": RobustnessGate(max_accuracy_loss=0.5),
+    "cost": CostGate(
+        max_p50_ms=9.0, max_p99_ms=9.0, max_artifact_bytes=9, max_memory_bytes=9,
+        price=PriceGate(core_hour=1.0, max_per_million=9.0),
+    ),
 }  # fmt: skip
+COSTS = Costs(
+    latency_ms=(1.0,) * 1000, cpu_ms=(1.0,) * 1000, inputs=9, artifact_bytes=8, memory_bytes=8,
+    measured_on=Machine(cpu="cpu", threads=1, engine="engine"),
+)  # fmt: skip
 
 
 def names(items: Items, **asked: object) -> set[str]:
-    return {each.name for each in decide(items, Gate(min_retention=0.5, **asked)).criteria}
+    return {each.name for each in decide(items, Gate(min_retention=0.5, **asked), costs=COSTS).criteria}
 
 
 def test_every_criterion_of_the_gate_has_a_reason_and_a_title():

@@ -1,6 +1,8 @@
 """The stages of a causal-lm job on a micro language, and what is refused before any of them."""
 
+import io
 import json
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,7 @@ from distillery_api.summary import PreflightResult
 from distillery_storage import fetch_artifact
 from distillery_worker.context import Context
 from distillery_worker.errors import InputRefused, Interrupted
+from distillery_worker.evaluation import serving_process
 from distillery_worker.evaluation.likelihood import mean_loss
 from distillery_worker.stages.compress import compress
 from distillery_worker.stages.evaluate import evaluate
@@ -57,7 +60,7 @@ class Pipeline:
 
 
 def test_the_whole_run_ends_in_a_verdict_on_perplexity(
-    language_source: Path, storage: Path, context: Context, tmp_path: Path
+    language_source: Path, storage: Path, context: Context, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     slow = micro.TRAINING | {"epochs": 10, "control": {"learningRate": 0.02}}
     pipeline = Pipeline(language_source, storage, context, training=slow)
@@ -96,6 +99,11 @@ def test_the_whole_run_ends_in_a_verdict_on_perplexity(
     rows = task.load_rows(f"file://{language_source}/test.parquet", "test", pipeline_columns(), None, tmp_path)
     blocks = task.units(rows, task.encoder(tmp_path / "artifact", manifest.preprocessing))
     assert mean_loss(served, blocks.inputs) == pytest.approx(nats, rel=1e-5)
+
+    assert report["costs"]["measuredOn"]["engine"].startswith("PyTorch ")
+    pickled = b"".join(map(pickle.dumps, blocks.inputs))
+    serving_process.main(tmp_path / "artifact", io.BufferedReader(io.BytesIO(pickled)))
+    assert int(capsys.readouterr().out.split()[-1]) > 2**20
 
 
 def pipeline_columns() -> Any:

@@ -228,6 +228,8 @@ def test_the_whole_run_ends_in_a_verdict_that_can_be_taken_again(pipeline: Pipel
     assert measured == {"initialDivergence", "signal"}
 
     assert gate_again(["gate", verdict.report_uri]) == 0
+    assert len(report["costs"]["latencyMs"]) == 200
+    assert "memoryBytes" not in report["costs"]  # nothing asks for it
     again = pipeline.evaluate(artifact, incumbent=artifact, attempt=2)
     stricter = pipeline.evaluate(artifact, incumbent=artifact, attempt=3, gate=GATE | {"minRetention": 0.85})
     assert [each.look for each in (verdict, again, stricter)] == [1, 1, 2]
@@ -256,6 +258,31 @@ def test_a_verdict_that_extends_looks_at_no_more_rows_than_it_needs(pipeline: Pi
     assert (len(few["item"]), sorted(all_rows["item"])) == (100, list(range(200)))
     assert all_rows["item"][:100] == few["item"] != list(range(100))
     assert [gate_again(["gate", each.report_uri]) for each in (clear, undecided)] == [0, 2]
+
+
+def test_ceilings_are_judged_on_the_artifact_and_again_from_the_report(pipeline: Pipeline) -> None:
+    pipeline.label()
+    pipeline.train()
+    made = pipeline.compress()
+    cost = {
+        "maxP99Ms": 1e6, "maxArtifactBytes": 10, "maxMemoryBytes": "64Gi", "minMeasurements": 500,
+        "price": {"coreHour": 1e-6, "maxPerMillion": 1e9},
+    }  # fmt: skip
+    verdict = pipeline.evaluate(
+        {"uri": made.artifact_uri, "digest": made.artifact_digest}, gate={"minRetention": 0.01, "cost": cost}
+    )
+    found = {each.name: each for each in verdict.criteria}
+    sizes = [path.stat().st_size for path in Path(made.artifact_uri.removeprefix("file://")).iterdir()]
+    assert {name: each.verdict for name, each in found.items() if name != "retention"} == {
+        "latencyP99": "Pass", "artifactBytes": "Fail", "memoryBytes": "Pass", "costPerMillion": "Pass",
+    }  # fmt: skip
+    assert found["artifactBytes"].value < sum(sizes)  # which has the manifest, too
+    report = json.loads(Path(verdict.report_uri.removeprefix("file://")).read_text())
+    assert found["memoryBytes"].value == report["costs"]["memoryBytes"]
+    assert len(report["costs"]["latencyMs"]) == len(report["costs"]["cpuMs"]) == found["latencyP99"].items == 500
+    assert report["costs"]["inputs"] == 200
+    assert report["costs"]["measuredOn"]["engine"].startswith("ONNX Runtime 1.")
+    assert gate_again(["gate", verdict.report_uri]) == 1
 
 
 def test_another_job_with_the_same_student_gets_the_same_artifact(pipeline: Pipeline, tmp_path: Path) -> None:

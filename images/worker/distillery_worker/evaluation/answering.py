@@ -20,7 +20,7 @@ from ..teachers.local import LocalTeacher
 from ..teachers.onnx_teacher import OnnxTeacher
 from ..teachers.panel import Panel
 from ..teachers.teacher import Encoder, outputs_of
-from .latency import measure
+from .latency import ANSWERS, Timings, measure
 from .ranking import Ranking, ranking
 from .teacher_answers import HeldOutAnswers, check_held_out
 
@@ -50,8 +50,7 @@ class Candidate(Answers):
 
     digest: str
     parameters: int | None
-    p50_ms: float | None
-    p99_ms: float | None
+    timings: Timings | None
 
 
 @dataclass
@@ -66,6 +65,7 @@ class Evaluation:
     places: list[int] = field(default_factory=list)  # of the rows that were looked at
     models: dict[str, Candidate] = field(default_factory=dict)
     perturbed: dict[str, Answers] = field(default_factory=dict)  # the student's to changed rows, by perturbation
+    answers_to_time: int = ANSWERS  # of models that serve
 
     @property
     def test(self) -> Rows:
@@ -82,14 +82,19 @@ class Evaluation:
     def answered(self, rows: int) -> None:
         """Count rows that a model has answered. Raises Interrupted."""
         self.context.progress.advance(rows)
+        self.check_stop()
+
+    def check_stop(self) -> None:
+        """Raises Interrupted."""
         self.context.check_stop("nothing of an evaluation is kept")
 
     def served(self, folder: str, manifest: ArtifactManifest, digest: str) -> Candidate:
         """An artifact, in the engine that serves it, by its own preprocessing and its own label names."""
         path, head = self.context.folder(folder), self.task.head_of(manifest.labels)
         engine = self.task.engine(path, manifest, self.context.threads)
-        latency = measure(self.task.engine(path, manifest, threads=1), self.rows.inputs)
-        return Candidate(self.asked(engine.run, engine.encoder, head), digest, manifest.parameters, *latency)
+        alone = self.task.engine(path, manifest, threads=1)
+        timings = measure(alone, self.rows.inputs, self.answers_to_time, self.check_stop)
+        return Candidate(self.asked(engine.run, engine.encoder, head), digest, manifest.parameters, timings)
 
     def asked(self, predict: Callable[[Any], NDArray[np.float32]], encoder: Encoder, head: Head) -> Ask:
         """How a model on this machine answers."""
@@ -111,20 +116,18 @@ def score_teacher(evaluation: Evaluation, manifest: ArtifactManifest, panel: Pan
         check_held_out(panel.head, outputs, gold, evaluation.run.dataset.columns.label)
         return panel.head.answers(outputs), panel.head.confidences(outputs)
 
-    latency = teacher_latency(evaluation, manifest, panel)
-    evaluation.models["teacher"] = Candidate(ask, panel.digest, panel.parameters(), *latency)
+    timings = teacher_timings(evaluation, manifest, panel)
+    evaluation.models["teacher"] = Candidate(ask, panel.digest, panel.parameters(), timings)
 
 
-def teacher_latency(
-    evaluation: Evaluation, manifest: ArtifactManifest, panel: Panel
-) -> tuple[float, float] | tuple[None, None]:
+def teacher_timings(evaluation: Evaluation, manifest: ArtifactManifest, panel: Panel) -> Timings | None:
     """That of one teacher with weights, in the student's engine; of others there is none to compare."""
     teacher = panel.members[0].teacher
     if len(panel.members) > 1 or not isinstance(teacher, LocalTeacher) or isinstance(teacher, OnnxTeacher):
-        return None, None
+        return None
     scratch = evaluation.context.folder("teacher-in-engine")
     engine = evaluation.task.in_engine(teacher.model, teacher.path, manifest, scratch)
-    return measure(engine, evaluation.rows.inputs)
+    return measure(engine, evaluation.rows.inputs, between=evaluation.check_stop)
 
 
 def score_control(evaluation: Evaluation, manifest: ArtifactManifest, record: TrainRecord, student: Prefix) -> None:
@@ -136,9 +139,10 @@ def score_control(evaluation: Evaluation, manifest: ArtifactManifest, record: Tr
     task, encoder = evaluation.task, evaluation.task.encoder(folder, record.preprocessing)
     ask = evaluation.asked(lambda batch: task.predict(model, batch), encoder, head)
     scratch = evaluation.context.folder("control-in-engine")
-    latency = measure(task.in_engine(model, folder, manifest, scratch), evaluation.rows.inputs)
+    engine = task.in_engine(model, folder, manifest, scratch)
+    timings = measure(engine, evaluation.rows.inputs, between=evaluation.check_stop)
     digest = digest_files(record.control.files)
-    evaluation.models["control"] = Candidate(ask, digest, record.control.parameters, *latency)
+    evaluation.models["control"] = Candidate(ask, digest, record.control.parameters, timings)
 
 
 def score_incumbent(evaluation: Evaluation, incumbent: ArtifactRef | None) -> None:

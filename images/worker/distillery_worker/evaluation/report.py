@@ -6,7 +6,7 @@ from distillery_api.distillationjob_status import CriterionStatus, Measured, Ver
 from distillery_api.gate import GateSpec
 from distillery_api.run import ArtifactRef, JobRef
 from distillery_api.schema import Digest, Model
-from distillery_gate import Criterion, Verdict
+from distillery_gate import Costs, Criterion, Verdict
 
 from .ranking import Ranking
 
@@ -38,6 +38,7 @@ class Report(Model):
     gate_hash: Digest
     verdict: Verdict
     measured: list[Measured]
+    costs: Costs
     ranking: dict[str, Ranking] | None = None  # by model, where texts are scored against queries
 
     def status(self, uri: str, digest: str) -> VerdictStatus:

@@ -12,7 +12,7 @@ from distillery_api.digests import digest_bytes
 from distillery_api.distillationjob_status import Measured, VerdictStatus
 from distillery_api.gate import asked
 from distillery_api.run import EvaluateRun
-from distillery_gate import Gate, GateError, Look, Verdict, decide, items_of
+from distillery_gate import Costs, Gate, GateError, Look, Verdict, decide, items_of
 from distillery_storage import NotFound, Prefix, fetch_artifact, open_prefix
 
 from ..artifacts.contamination import known_rows
@@ -20,6 +20,7 @@ from ..artifacts.records import TrainRecord, student_prefix
 from ..context import Context
 from ..errors import InputRefused
 from ..evaluation.answering import Candidate, Evaluation, rankings, score_control, score_incumbent, score_teacher
+from ..evaluation.costs import answers_to_time, costs_of_student
 from ..evaluation.extending import parts
 from ..evaluation.looks import Question, take_look
 from ..evaluation.recorded import recorded
@@ -46,15 +47,16 @@ def evaluate(run: EvaluateRun, context: Context) -> VerdictStatus:
     rows = task.load_rows(run.dataset.test, "test", run.dataset.columns, head, context.folder("data"))
     rows = known_rows(student_prefix(storage, run.student_key), rows, run.dataset.test, record.files)
     test = task.units(rows, task.encoder(context.folder("artifact"), manifest.preprocessing))
-    evaluation = Evaluation(run, context, task, head, test)
+    evaluation = Evaluation(run, context, task, head, test, answers_to_time=answers_to_time(run.gate))
     count = 1 + len(panel.in_verdict.members) + bool(record.control) + bool(run.incumbent) + len(perturbations_of(run))
     context.progress.start(len(test) * count, "answers")
     evaluation.models["student"] = evaluation.served("artifact", manifest, run.artifact.digest)
+    costs = costs_of_student(evaluation, "artifact", manifest)
     score_teacher(evaluation, manifest, panel.in_verdict)
     score_control(evaluation, manifest, record, student_prefix(storage, run.student_key))
     score_incumbent(evaluation, run.incumbent)
     score_perturbed(evaluation, manifest)
-    return publish(evaluation, panel, target, record, judge(evaluation, storage))
+    return publish(evaluation, panel, target, record, judge(evaluation, storage, costs), costs)
 
 
 def read_report(target: Prefix) -> VerdictStatus | None:
@@ -77,7 +79,7 @@ def check_origin(run: EvaluateRun, manifest: ArtifactManifest, panel: Panel) -> 
         )
 
 
-def judge(evaluation: Evaluation, storage: Prefix) -> Verdict:
+def judge(evaluation: Evaluation, storage: Prefix, costs: Costs) -> Verdict:
     """The gate's decision, as a look at the test set, on as many rows as it needs. Raises InputRefused (GateInput)."""
     gate, clusters = evaluation.run.gate, evaluation.head.items(evaluation.rows)
     *earlier, last = parts(clusters, gate.first_rows if gate.on_inconclusive == "Extend" else None)
@@ -87,7 +89,8 @@ def judge(evaluation: Evaluation, storage: Prefix) -> Verdict:
         evaluation.look_at(places)
         shares.append(len(evaluation.places) / len(evaluation.rows))
         items = items_of(evaluation.head.metric, columns(evaluation))
-        return decide(items, Gate.model_validate(asked(gate.dump())), Look(number=number, shares=tuple(shares)))
+        look = Look(number=number, shares=tuple(shares))
+        return decide(items, Gate.model_validate(asked(gate.dump())), look, costs)
 
     for places in earlier:
         with suppress(GateError):  # what few rows cannot show, more may
@@ -122,7 +125,7 @@ def columns(evaluation: Evaluation) -> dict[str, Sequence[Any]]:
 
 
 def publish(
-    evaluation: Evaluation, panel: Panel, target: Prefix, record: TrainRecord, verdict: Verdict
+    evaluation: Evaluation, panel: Panel, target: Prefix, record: TrainRecord, verdict: Verdict, costs: Costs
 ) -> VerdictStatus:
     """Write items.parquet, then report.json, which is never overwritten."""
     run, models, items = evaluation.run, evaluation.models, items_file(evaluation)
@@ -144,6 +147,7 @@ def publish(
         gate_hash=run.gate.hash,
         verdict=verdict,
         measured=measured(models, verdict),
+        costs=costs,
         ranking=rankings(evaluation),
     )
     target.create(REPORT, report.model_dump_json(by_alias=True, exclude_none=True).encode())
@@ -177,10 +181,11 @@ def measured(models: dict[str, Candidate], verdict: Verdict) -> list[Measured]:
             high=found.high,
             items=found.n,
             parameters=models[found.name].parameters,
-            p50_ms=models[found.name].p50_ms,
-            p99_ms=models[found.name].p99_ms,
+            p50_ms=timings.percentile(50) if timings else None,
+            p99_ms=timings.percentile(99) if timings else None,
         )
         for found in verdict.measurements
+        for timings in [models[found.name].timings]
     ]
 
 
