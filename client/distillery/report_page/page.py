@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jinja2 import Environment, StrictUndefined
 
 from ..recorded_report import Recorded
+from ..sizes import bytes_text
 from .calibration_plot import calibration_plot
 from .interval_plot import interval_plot
 
@@ -38,7 +39,7 @@ class Flips(NamedTuple):
 def page(recorded: Recorded, verdict: "Verdict") -> str:
     """The HTML. verdict: what the record gives, which is the report's own."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"number": number, "count": count}
+    environment.filters |= {"number": number, "count": count, "bytes": bytes_text}
     environment.globals |= {"plot": interval_plot, "curve": calibration_plot}
     template = environment.from_string(files(__package__).joinpath("page.html.j2").read_text())
     report = recorded.report.model_dump(by_alias=True)

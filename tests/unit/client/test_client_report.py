@@ -103,6 +103,11 @@ def test_slices_flips_costs_and_origins_are_told(full: Path, tmp_path: Path) -> 
     assert page.row("long")[2] == "200"
     assert ["7 rows dropped by the filter length."] in page.rows
     assert any("12.5000" in row for row in page.rows)
+    (measured,) = [row[0] for row in page.rows if row and row[0].startswith("The student: ")]
+    assert measured == (
+        "The student: 1,000 answers to 600 rows in ONNX Runtime 1.0 on Some CPU, 0.2500 ms of CPU time each;"
+        " files of 3.81 MiB; a process that answers held up to 85.8 MiB of memory."
+    )
     report = json.loads(full.read_text())
     assert page.row("test")[1:] == [report["test"]["uri"], report["test"]["digest"]]
     assert [row[0] for row in page.rows if row and row[0] == "incumbent"] == ["incumbent", "incumbent"]
