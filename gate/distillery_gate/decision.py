@@ -33,6 +33,7 @@ def decide(items: Items, gate: Gate, look: Look = FIRST, costs: Costs | None = N
         GateInputError: when the teacher is right on no item, or never wrong by anything, so that there is no ratio; and
             when the items, or the costs, lack what a criterion of the gate is about.
     """
+    spent = look.spent(gate.level)
     gate = gate.model_copy(update={"level": look.level(gate.level)})
     criteria, slices = [judge_retention(items, gate)], tuple[SliceResult, ...]()
     perturbations = tuple[PerturbationResult, ...]()
@@ -54,7 +55,7 @@ def decide(items: Items, gate: Gate, look: Look = FIRST, costs: Costs | None = N
         criterion, perturbations = judge_robustness(items, gate, gate.robustness)
         criteria.append(criterion)
     if gate.cost is not None:
-        criteria += judge_cost(costs, gate.cost, gate.level)
+        criteria += judge_cost(costs, gate.cost, spent)  # measured once, whatever items were seen
     return Verdict(
         verdict=worst_of([criterion.verdict for criterion in criteria]),
         level=gate.level,

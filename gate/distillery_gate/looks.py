@@ -47,8 +47,12 @@ class Look(Policy):
 
     def level(self, level: float) -> float:
         """The one-sided error of this stage's criteria, of a gate that errs at `level` in all."""
-        spent = level / (self.number * (self.number + 1))
+        spent = self.spent(level)
         return spent if self.shares == (1.0,) else float(f"{stage_levels(spent, self.shares)[-1]:.{DIGITS}g}")
+
+    def spent(self, level: float) -> float:
+        """That of all stages together."""
+        return level / (self.number * (self.number + 1))
 
 
 FIRST = Look()

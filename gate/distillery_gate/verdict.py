@@ -7,6 +7,7 @@ from pydantic.alias_generators import to_camel
 
 from .looks import Look
 
+COST_CRITERIA = frozenset({"latencyP50", "latencyP99", "artifactBytes", "memoryBytes", "costPerMillion"})
 Outcome = Literal["Pass", "Fail", "Inconclusive"]
 
 
@@ -116,3 +117,9 @@ class Verdict(Record):
     calibration: tuple[Calibration, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     measurements: tuple[Measurement, ...]
+
+    @property
+    def may_extend(self) -> bool:
+        """Whether more items might decide it."""
+        waiting = [each.name for each in self.criteria if each.verdict == "Inconclusive"]
+        return self.verdict == "Inconclusive" and not set(waiting) <= COST_CRITERIA

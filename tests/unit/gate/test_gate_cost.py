@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from distillery_gate import Costs, Criterion, EvaluationItems, Gate, GateInputError, costs_of, decide
+from distillery_gate import Costs, Criterion, EvaluationItems, Gate, GateInputError, Look, costs_of, decide
+from distillery_gate.verdict import COST_CRITERIA
 from pydantic import ValidationError
 
 RIGHT = [True, False] * 50
@@ -94,9 +95,26 @@ def test_every_ceiling_is_a_criterion_and_the_worst_is_the_verdict() -> None:
     found = decide(ITEMS, Gate.model_validate({"minRetention": 0.5, "cost": asked}), costs=costs_of(RECORDED))
     names = [each.name for each in found.criteria[1:]]
     assert names == ["latencyP50", "latencyP99", "artifactBytes", "memoryBytes", "costPerMillion"]
+    assert set(names) == COST_CRITERIA
     assert found.verdict == "Pass"
     slow = Gate.model_validate({"minRetention": 0.5, "cost": asked | {"maxP50Ms": 1}})
     assert decide(ITEMS, slow, costs=costs_of(RECORDED)).verdict == "Fail"
+
+
+def test_times_are_judged_alike_whatever_part_of_the_items_was_seen() -> None:
+    gate = Gate.model_validate({"minRetention": 0.5, "cost": {"maxP99Ms": 9.98}})
+    first, last = (
+        decide(ITEMS, gate, Look(number=2, shares=shares), costs_of(RECORDED)).criteria[1]
+        for shares in ((0.1,), (0.1, 0.2, 1.0))
+    )
+    assert first == last == decide(ITEMS, gate, Look(number=2), costs_of(RECORDED)).criteria[1]
+
+
+def test_more_items_are_no_way_out_where_times_alone_are_undecided() -> None:
+    slow, clear = {"cost": {"maxP99Ms": 9.94}}, {"minRetention": 0.5}
+    assert decide(ITEMS, Gate.model_validate(clear | slow), costs=costs_of(RECORDED)).may_extend is False
+    assert decide(ITEMS, Gate.model_validate({"minRetention": 1.0} | slow), costs=costs_of(RECORDED)).may_extend is True
+    assert decide(ITEMS, Gate.model_validate(clear)).may_extend is False
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,10 @@ def test_the_gate_is_asked_for_everything_that_a_spec_can_set() -> None:
         "maxCalibrationError": 0.05, "maxContamination": 0.01,
         "slices": SLICES,
         "robustness": {"maxAccuracyLoss": 0.05, "perturbations": ["typos"]},
+        "cost": {
+            "maxP50Ms": 1.0, "maxP99Ms": 5.0, "maxArtifactBytes": 10**7, "maxMemoryBytes": 10**8,
+            "price": {"coreHour": 0.04, "maxPerMillion": 1.5}, "minMeasurements": 600,
+        },
     }  # fmt: skip
     whole = GateSpec.model_validate(spec | {"onInconclusive": "Extend", "firstRows": 500})
     assert set(whole.dump()) == set(spec) | {"onInconclusive", "firstRows"}

@@ -94,7 +94,7 @@ def judge(evaluation: Evaluation, storage: Prefix, costs: Costs) -> Verdict:
 
     for places in earlier:
         with suppress(GateError):  # what few rows cannot show, more may
-            if (verdict := decided(places)).verdict != "Inconclusive":
+            if not (verdict := decided(places)).may_extend:
                 return verdict
     try:
         return decided(last)
