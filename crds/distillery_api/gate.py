@@ -104,6 +104,10 @@ class GateSpec(Criteria):
         | None
     ) = None
     slices: SliceGate | None = None
+    evidence: Annotated[
+        Literal["Interval", "Point"],
+        Field(description="Whether the interval must lie beyond each threshold, or only the value (chance included)."),
+    ] = "Interval"
     on_inconclusive: (
         Annotated[
             Literal["Fail", "Hold", "Extend"],

@@ -9,7 +9,7 @@ from .schema import Model, rules
 SHARE = "write a share of 1: 0.95, not 95"
 POINT = "write a share of 1: 0.01 for one point of accuracy"
 EXCEEDED = ("min_", "chance_", "first_")  # how names of fields begin of which the larger value is the stricter
-UNDECIDED = ("Hold", "Extend", "Fail")  # what becomes of a student that the rows do not decide on, strictest last
+STRICTEST_LAST = {"on_inconclusive": ("Hold", "Extend", "Fail"), "evidence": ("Point", "Interval")}
 
 Retention = Annotated[
     float,
@@ -37,8 +37,8 @@ def stricter_of(name: str, one: Any, other: Any) -> Any:
         return other if one is None else one
     if isinstance(one, Criteria):
         return one.stricter(other)
-    if name == "on_inconclusive":
-        return max(one, other, key=UNDECIDED.index)
+    if name in STRICTEST_LAST:
+        return max(one, other, key=STRICTEST_LAST[name].index)
     return max(one, other) if name.startswith(EXCEEDED) else min(one, other)
 
 

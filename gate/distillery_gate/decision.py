@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from .costs import Costs
 from .criteria.absolute import judge_absolute
+from .criteria.by_value import by_value
 from .criteria.calibration import calibrations, judge_calibration
 from .criteria.contamination import compare_contamination, judge_contamination
 from .criteria.copied_errors import compare_copied_errors, judge_copied_errors
@@ -20,6 +21,8 @@ from .pairs import Pair
 from .policy import Gate
 from .verdict import Comparison, Measurement, PerturbationResult, SliceResult, Verdict
 from .wording import decimals_for, evidence
+
+IN_PARTS = ("worstSlice", "robustness")  # whose parts are decided on first
 
 
 def decide(items: Items, gate: Gate, look: Look = FIRST, costs: Costs | None = None) -> Verdict:
@@ -56,6 +59,7 @@ def decide(items: Items, gate: Gate, look: Look = FIRST, costs: Costs | None = N
         criteria.append(criterion)
     if gate.cost is not None:
         criteria += judge_cost(costs, gate.cost, spent)  # measured once, whatever items were seen
+    criteria = [each if each.name in IN_PARTS else by_value(each, each.threshold, gate) for each in criteria]
     return Verdict(
         verdict=worst_of([criterion.verdict for criterion in criteria]),
         level=gate.level,

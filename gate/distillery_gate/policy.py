@@ -1,7 +1,7 @@
 """What a gate asks for."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -100,4 +100,8 @@ class Gate(Policy):
     slices: SliceGate | None = None
     robustness: RobustnessGate | None = None
     cost: CostGate | None = None
+    evidence: Annotated[
+        Literal["Interval", "Point"],
+        Field(description="Whether the whole interval must lie beyond a threshold, or the value alone."),
+    ] = "Interval"
     level: Annotated[float, LEVEL] = 0.05

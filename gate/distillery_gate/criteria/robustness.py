@@ -11,6 +11,7 @@ from ..pairs import AnswersPair
 from ..policy import Gate, RobustnessGate
 from ..verdict import Criterion, PerturbationResult
 from ..wording import decimals_for, outlook, plain
+from .by_value import by_value
 from .placing import above, worst_of
 from .slices import ORDER
 
@@ -24,10 +25,11 @@ def judge_robustness(
     """
     threshold = 0.0 - asked.max_accuracy_loss
     changed = answers_to(items, asked)
-    found = [
+    judged = (
         judge_perturbation(name, pair, items.cluster_count, threshold, gate.level, len(changed))
         for name, pair in changed.items()
-    ]
+    )
+    found = [by_value(each, threshold, gate) for each in judged]
     found.sort(key=lambda each: (ORDER.index(each.verdict), each.low, each.name))
     return criterion_of(items, found, threshold), tuple(found)
 

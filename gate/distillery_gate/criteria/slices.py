@@ -16,6 +16,7 @@ from ..items import Items
 from ..policy import Gate, SliceGate
 from ..verdict import Criterion, SliceResult
 from ..wording import decimals_for, outlook, plain
+from .by_value import by_value
 from .placing import above, worst_of
 
 ORDER = ("Fail", "Inconclusive", "Pass")
@@ -27,7 +28,8 @@ def judge_slices(items: Items, gate: Gate, asked: SliceGate) -> tuple[Criterion,
     Raises GateInputError where the items have no slices, or none of them can be judged.
     """
     parts = list(items.by_slice())
-    found = [judge_slice(items, name, places, gate.level, len(parts), asked) for name, places in parts]
+    judged = (judge_slice(items, name, places, gate.level, len(parts), asked) for name, places in parts)
+    found = [by_value(each, asked.min_retention, gate) for each in judged]
     found.sort(key=lambda each: (ORDER.index(each.verdict), -inf if each.low is None else each.low, each.name))
     return criterion_of(items, found, gate, asked), tuple(found)
 

@@ -73,8 +73,8 @@ def test_a_manifest_is_read_back_as_it_was_written():
 
 
 def test_a_gate_is_named_by_its_values_with_defaults_written_out():
-    # sha256 of {"incumbentMargin":0.01,"minRetention":0.95}
-    assert GateSpec().hash == "sha256:7b0358cc4379d7658e978749d10aa6e2a2913625619b76886fced9148933efa5"
+    # sha256 of {"evidence":"Interval","incumbentMargin":0.01,"minRetention":0.95}
+    assert GateSpec().hash == "sha256:bc858bff1ccb2c035f252b6d37e44bad8e573b5c36e7166331047ce650344614"
     assert GateSpec(min_retention=0.95, incumbent_margin=0.01).hash == GateSpec().hash
 
 

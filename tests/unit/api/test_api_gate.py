@@ -11,7 +11,7 @@ FULL = {
     "minRetention": 0.9, "incumbentMargin": 0.02, "chanceAccuracy": 0.25, "minAccuracy": 0.8,
     "maxMeanAbsoluteError": 0.5, "maxPerplexity": 20.0, "maxNegativeFlips": 0.03, "maxCopiedErrors": 0.02,
     "maxCalibrationError": 0.05, "maxContamination": 0.01,
-    "slices": {"minRetention": 0.8, "minItems": 100}, "onInconclusive": "Extend", "firstRows": 500,
+    "slices": {"minRetention": 0.8, "minItems": 100}, "evidence": "Point", "onInconclusive": "Extend", "firstRows": 500,
     "robustness": {"maxAccuracyLoss": 0.05, "perturbations": ["typos", "case"]},
     "cost": {
         "maxP50Ms": 5.0, "maxP99Ms": 20.0, "maxArtifactBytes": 20 * 2**20, "maxMemoryBytes": 2**28,
@@ -32,7 +32,7 @@ def stricter(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
         ("maxMeanAbsoluteError", 0.4), ("maxPerplexity", 10.0), ("maxNegativeFlips", 0.01), ("maxCopiedErrors", 0.01),
         ("maxCalibrationError", 0.03), ("maxContamination", 0.0),
         ("slices", {"minRetention": 0.85, "minItems": 100}), ("slices", {"minRetention": 0.8, "minItems": 150}),
-        ("onInconclusive", "Fail"), ("firstRows", 1000),
+        ("evidence", "Interval"), ("onInconclusive", "Fail"), ("firstRows", 1000),
         ("robustness", {"maxAccuracyLoss": 0.03, "perturbations": ["typos", "case"]}),
         ("robustness", {"maxAccuracyLoss": 0.05, "perturbations": ["typos", "case", "truncation"]}),
         ("robustness", {"maxAccuracyLoss": 0.05}),
@@ -48,8 +48,13 @@ def test_the_stricter_value_counts_whoever_sets_it(name: str, strict: Any) -> No
 
 
 def test_a_criterion_that_one_of_two_sets_is_asked() -> None:
-    assert stricter(FULL, {"minRetention": 0.9, "incumbentMargin": 0.02}) == FULL
-    assert stricter({"minRetention": 0.9, "incumbentMargin": 0.02}, FULL) == FULL
+    assert stricter(FULL, {"minRetention": 0.9, "incumbentMargin": 0.02, "evidence": "Point"}) == FULL
+    assert stricter({"minRetention": 0.9, "incumbentMargin": 0.02, "evidence": "Point"}, FULL) == FULL
+
+
+def test_a_job_cannot_ask_for_less_evidence_than_its_model() -> None:
+    assert stricter({"evidence": "Point"}, {})["evidence"] == "Interval"
+    assert stricter({"evidence": "Point"}, {"evidence": "Point"})["evidence"] == "Point"
 
 
 def test_a_gate_that_holds_undecided_students_lets_another_extend_first() -> None:

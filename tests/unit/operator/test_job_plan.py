@@ -330,10 +330,11 @@ def test_another_student_that_begins_to_serve_meanwhile_means_evaluating_again()
 
 
 def test_a_job_may_tighten_its_models_gate_and_never_loosen_it():
-    world = JobWorld(gate={"minRetention": 0.5, "incumbentMargin": 0.0})
+    world = JobWorld(gate={"minRetention": 0.5, "incumbentMargin": 0.0, "evidence": "Point"})
     world.serve(None)
     world.settle()
-    assert world.status["resolved"]["gate"] == {"minRetention": 0.95, "incumbentMargin": 0.0}
+    tightened = {"minRetention": 0.95, "incumbentMargin": 0.0, "evidence": "Interval"}
+    assert world.status["resolved"]["gate"] == tightened
 
 
 def test_a_missing_model_is_a_condition_and_no_failure():

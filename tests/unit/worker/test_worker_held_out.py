@@ -102,6 +102,7 @@ def test_the_gate_is_asked_for_everything_that_a_spec_can_set() -> None:
             "maxP50Ms": 1.0, "maxP99Ms": 5.0, "maxArtifactBytes": 10**7, "maxMemoryBytes": 10**8,
             "price": {"coreHour": 0.04, "maxPerMillion": 1.5}, "minMeasurements": 600,
         },
+        "evidence": "Point",
     }  # fmt: skip
     whole = GateSpec.model_validate(spec | {"onInconclusive": "Extend", "firstRows": 500})
     assert set(whole.dump()) == set(spec) | {"onInconclusive", "firstRows"}
