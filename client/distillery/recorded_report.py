@@ -44,6 +44,7 @@ class Report(BaseModel):
 
     schema_version: Literal["distillery.dev/report/v1"] = Field(alias="schemaVersion")
     items: File
+    examples: File | None = None
     gate: dict[str, Any]
     gate_hash: str = Field(alias="gateHash")
     measured: list[dict[str, Any]]
@@ -53,11 +54,12 @@ class Report(BaseModel):
 
 @dataclass(frozen=True)
 class Recorded:
-    """A report, its digest, and the columns of its items."""
+    """A report, its digest, the folder that it lies in, and the columns of its items."""
 
     place: str
     report: Report
     digest: str
+    beside: Prefix
     columns: dict[str, list[Any]]
 
     @property
@@ -72,7 +74,7 @@ def read_recorded(place: str) -> Recorded:
     beside = open_prefix(folder)
     data = beside.read(name)
     report = parsed(data, place)
-    return Recorded(place, report, digest_bytes(data), read_items(beside, report.items))
+    return Recorded(place, report, digest_bytes(data), beside, read_table(beside, report.items).to_pydict())
 
 
 def parsed(data: bytes, place: str) -> Report:
@@ -88,11 +90,18 @@ def parsed(data: bytes, place: str) -> Report:
         ) from error
 
 
-def read_items(beside: Prefix, items: File) -> dict[str, list[Any]]:
-    """The recorded columns, from beside the report where they lie there. Raises StorageError or Refused."""
-    name = items.uri.rpartition("/")[2]
-    data = beside.read(name) if beside.exists(name) else read_uri(items.uri)
-    if (found := digest_bytes(data)) != items.digest:
-        raise Refused(f"{name}: its digest is {found}, and the report names {items.digest}: one of them was changed")
-    columns: dict[str, list[Any]] = pq.ParquetFile(pa.BufferReader(data)).read().to_pydict()
-    return columns
+def read_examples(recorded: Recorded) -> list[dict[str, Any]]:
+    """Rows that the report shows; none where it was not asked to. Raises StorageError or Refused."""
+    if (examples := recorded.report.examples) is None:
+        return []
+    rows: list[dict[str, Any]] = read_table(recorded.beside, examples).to_pylist()
+    return rows
+
+
+def read_table(beside: Prefix, file: File) -> Any:
+    """A Parquet file of the report, from beside it where it lies there. Raises StorageError or Refused."""
+    name = file.uri.rpartition("/")[2]
+    data = beside.read(name) if beside.exists(name) else read_uri(file.uri)
+    if (found := digest_bytes(data)) != file.digest:
+        raise Refused(f"{name}: its digest is {found}, and the report names {file.digest}: one of them was changed")
+    return pq.ParquetFile(pa.BufferReader(data)).read()

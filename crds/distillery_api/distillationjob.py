@@ -12,6 +12,7 @@ from .gate import JOB_GATE_RULES, GateSpec
 from .images import IMAGE_RULES
 from .objective import Objective
 from .pods import EvaluateStage, Stage
+from .reporting import ReportSpec
 from .schema import Model, Name, ObjectName, Uri, rules
 from .scoring import SCORING_RULES
 from .soft_labels import SOFT_LABEL_RULES, SoftLabels
@@ -147,6 +148,7 @@ class DistillationJobSpec(Model):
     objective: Objective = Objective()
     training: Training = Training()
     gate: GateSpec = GateSpec()
+    report: ReportSpec = ReportSpec()
     storage: Storage
     promote_to: PromoteTo | None = None
     stages: StagesSpec = StagesSpec()

@@ -8,6 +8,7 @@ from .dataset import Dataset
 from .distillationjob import Training
 from .gate import GateSpec
 from .objective import Objective
+from .reporting import ReportSpec
 from .schema import Digest, Model
 from .soft_labels import SoftLabels
 from .sources import ModelSource
@@ -93,6 +94,7 @@ class EvaluateRun(StageRun):
     artifact: ArtifactRef
     incumbent: ArtifactRef | None = None
     gate: GateSpec
+    report: ReportSpec = ReportSpec()
 
 
 class ServeRun(Model):

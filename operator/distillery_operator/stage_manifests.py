@@ -66,7 +66,7 @@ def build_run(
         return CompressRun(**common, **keys)
     return EvaluateRun(
         **common, student_key=made.student_key or "", incumbent=incumbent,
-        gate=resolved.gate,
+        gate=resolved.gate, report=spec.report,
         artifact=ArtifactRef(uri=made.artifact_uri or "", digest=made.artifact_digest or ""),
     )  # fmt: skip
 

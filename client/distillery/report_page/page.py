@@ -10,6 +10,7 @@ from jinja2 import Environment, StrictUndefined
 from ..recorded_report import Recorded
 from ..sizes import bytes_text
 from .calibration_plot import calibration_plot
+from .examples import answering, examples
 from .interval_plot import interval_plot
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ TITLES = {
     "latencyP50": "Half of the answers, ms", "latencyP99": "99 % of the answers, ms",
     "artifactBytes": "Artifact, bytes", "memoryBytes": "Memory, bytes", "costPerMillion": "Price of a million answers",
 }  # fmt: skip
-ORIGINS = ("teacher", "test", "artifact", "incumbent", "control", "writer", "items")
+ORIGINS = ("teacher", "test", "artifact", "incumbent", "control", "writer", "items", "examples")
 
 
 class Flips(NamedTuple):
@@ -39,7 +40,7 @@ class Flips(NamedTuple):
 def page(recorded: Recorded, verdict: "Verdict") -> str:
     """The HTML. verdict: what the record gives, which is the report's own."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"number": number, "count": count, "bytes": bytes_text}
+    environment.filters |= {"number": number, "count": count, "bytes": bytes_text, "answer": answer}
     environment.globals |= {"plot": interval_plot, "curve": calibration_plot}
     template = environment.from_string(files(__package__).joinpath("page.html.j2").read_text())
     report = recorded.report.model_dump(by_alias=True)
@@ -48,6 +49,7 @@ def page(recorded: Recorded, verdict: "Verdict") -> str:
         calibrations=ends(verdict.calibration), curves=curves(recorded, verdict),
         models=ends(verdict.measurements), slices=ends(verdict.slices), perturbations=ends(verdict.perturbations),
         confidence=f"{100 * (1 - 2 * verdict.level):.4g} %", flips=list(flips(recorded)),
+        examples=examples(recorded), answering=answering(recorded),
         origins={name: report[name] for name in ORIGINS if report.get(name)},
     )  # fmt: skip
 
@@ -85,6 +87,11 @@ def number(value: Any) -> str:
     if value is None:
         return "–"
     return f"{value:,}" if isinstance(value, int) else f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"
+
+
+def answer(value: Any) -> str:
+    """A label as it is; a score or a loss as a number."""
+    return value if isinstance(value, str) else number(value)
 
 
 def count(value: int, of: int) -> str:

@@ -1,5 +1,6 @@
 """`distillery report`: a page for people, made of nothing that was not decided again."""
 
+import base64
 import json
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,9 +10,9 @@ import numpy as np
 import pytest
 from distillery.__main__ import main
 from distillery.report_page.interval_plot import WIDTH, interval_plot
-from evaluations import answers, write_evaluation
+from evaluations import answers, examples, write_evaluation
 
-VOID = {"meta", "line", "circle", "br", "rect", "polyline"}
+VOID = {"meta", "line", "circle", "br", "rect", "polyline", "img"}
 GATE = {
     "minRetention": 0.9, "slices": {"minRetention": 0.8, "minItems": 50}, "maxCopiedErrors": 0.05,
     "robustness": {"maxAccuracyLoss": 0.1},
@@ -159,3 +160,34 @@ def test_a_calibrated_model_is_told_of_and_drawn(full: Path, tmp_path: Path) -> 
     numbers = [f"{told[name]:.4f}" for name in ("error", "low", "high", "brier")]
     assert any(row[:5] == ["student", *numbers] for row in page.rows)
     assert "polyline" in page.tags
+
+
+SHOWN = [
+    {
+        "item": 6,
+        "kinds": ["negativeFlip", "confidentMistake"],
+        "text": "<script>alert(1)</script> & more",
+        "image": None,
+    },
+    {"item": 14, "kinds": ["worstSlice"], "text": None, "image": b"\x89PNG"},
+]
+
+
+def test_the_rows_of_a_report_are_shown_with_what_every_model_says(tmp_path: Path) -> None:
+    columns = answers(0.7) | {"item": range(0, 1200, 2)}
+    path = write_evaluation(tmp_path, columns, {"minRetention": 0.9}, examples=examples(tmp_path, SHOWN))
+    page = made(path, tmp_path)
+    said = [columns[name][3] for name in ("gold", "teacher", "student")]
+    assert ["negative flip, confident mistake", SHOWN[0]["text"], *said] in page.rows
+    assert page.links == ["data:image/png;base64," + base64.b64encode(b"\x89PNG").decode()]
+    assert not {"script", "link", "iframe"} & page.tags
+
+
+def test_rows_that_were_changed_make_no_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    named = examples(tmp_path, SHOWN)
+    columns = answers(0.7) | {"item": range(600)}
+    path = write_evaluation(tmp_path, columns, {"minRetention": 0.9}, examples=named)
+    examples(tmp_path, SHOWN[:1])
+    assert main(["report", str(path), "-o", str(tmp_path / "page.html")]) == 3
+    assert "examples.parquet: its digest is sha256:" in capsys.readouterr().err
+    assert main(["gate", str(path)]) == 1  # they decide nothing

@@ -61,6 +61,7 @@ class Evaluation:
     context: Context
     task: Task[Any]
     head: Head
+    encoder: Any  # of the student's inputs
     rows: Rows
     places: list[int] = field(default_factory=list)  # of the rows that were looked at
     models: dict[str, Candidate] = field(default_factory=dict)

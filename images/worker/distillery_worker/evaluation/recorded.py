@@ -1,10 +1,13 @@
 """What an evaluation records of each item: all that its verdict can be taken from."""
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..data.files import Rows
 from ..tasks.head import Answer, Head
+
+WORDS = ("cluster", "query")  # columns with the rows' own words, such as a query
 
 
 def recorded(
@@ -19,4 +22,11 @@ def recorded(
     columns: dict[str, Sequence[Any]] = {"item": places, "row_key": test.keys, "cluster": head.items(test)}
     columns |= {"slice": test.slices} if test.slices else {}
     columns |= {"contaminated": test.contaminated} if test.contaminated else {}
-    return {**columns, **head.truths(test), **answers}
+    columns |= head.truths(test)
+    columns |= {name: digests(columns[name]) for name in WORDS if name in columns}
+    return {**columns, **answers}
+
+
+def digests(names: Iterable[Answer]) -> list[str]:
+    """Names by which equal ones are known without being told: hex SHA-256 of each."""
+    return [hashlib.sha256(str(name).encode()).hexdigest() for name in names]

@@ -34,6 +34,7 @@ class Report(Model):
     control: Content | None = None
     training: dict[str, Any]  # student's and control's rows, passes, steps and CPU seconds
     items: Content
+    examples: Content | None = None  # rows worth looking at, where spec.report asks for them
     gate: GateSpec
     gate_hash: Digest
     verdict: Verdict

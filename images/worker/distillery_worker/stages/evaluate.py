@@ -1,7 +1,7 @@
 """evaluate: teacher, incumbent, student and control on the same held-out rows, then the gate's decision."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -21,6 +21,7 @@ from ..context import Context
 from ..errors import InputRefused
 from ..evaluation.answering import Candidate, Evaluation, rankings, score_control, score_incumbent, score_teacher
 from ..evaluation.costs import answers_to_time, costs_of_student
+from ..evaluation.examples import examples_file
 from ..evaluation.extending import parts
 from ..evaluation.looks import Question, take_look
 from ..evaluation.recorded import recorded
@@ -30,7 +31,7 @@ from ..tasks.registry import task_of
 from ..teachers.panel import Panel, fetch_panel
 from .compress import published_record
 
-REPORT, ITEMS = "report.json", "items.parquet"
+REPORT, ITEMS, EXAMPLES = "report.json", "items.parquet", "examples.parquet"
 
 
 def evaluate(run: EvaluateRun, context: Context) -> VerdictStatus:
@@ -46,8 +47,9 @@ def evaluate(run: EvaluateRun, context: Context) -> VerdictStatus:
     head = task.head_of(manifest.labels)
     rows = task.load_rows(run.dataset.test, "test", run.dataset.columns, head, context.folder("data"))
     rows = known_rows(student_prefix(storage, run.student_key), rows, run.dataset.test, record.files)
-    test = task.units(rows, task.encoder(context.folder("artifact"), manifest.preprocessing))
-    evaluation = Evaluation(run, context, task, head, test, answers_to_time=answers_to_time(run.gate))
+    encoder = task.encoder(context.folder("artifact"), manifest.preprocessing)
+    test = task.units(rows, encoder)
+    evaluation = Evaluation(run, context, task, head, encoder, test, answers_to_time=answers_to_time(run.gate))
     count = 1 + len(panel.in_verdict.members) + bool(record.control) + bool(run.incumbent) + len(perturbations_of(run))
     context.progress.start(len(test) * count, "answers")
     evaluation.models["student"] = evaluation.served("artifact", manifest, run.artifact.digest)
@@ -127,9 +129,11 @@ def columns(evaluation: Evaluation) -> dict[str, Sequence[Any]]:
 def publish(
     evaluation: Evaluation, panel: Panel, target: Prefix, record: TrainRecord, verdict: Verdict, costs: Costs
 ) -> VerdictStatus:
-    """Write items.parquet, then report.json, which is never overwritten."""
-    run, models, items = evaluation.run, evaluation.models, items_file(evaluation)
-    target.write(ITEMS, items)
+    """Write what the report names, then report.json, which is never overwritten."""
+    run, models, told = evaluation.run, evaluation.models, columns(evaluation)
+    items = stored(target, ITEMS, parquet(told))
+    worst = verdict.slices[0].name if verdict.slices else None
+    examples = examples_file(evaluation, told, worst) if run.report.examples else None
     report = Report(
         job=run.job,
         attempt=run.attempt,
@@ -142,7 +146,8 @@ def publish(
         incumbent=run.incumbent,
         control=Content(uri=record.control.folder, digest=models["control"].digest) if record.control else None,
         training=training_facts(record) | {"droppedRows": record.dropped_rows, "files": record.files},
-        items=Content(uri=f"{target.uri}/{ITEMS}", digest=digest_bytes(items)),
+        items=items,
+        examples=stored(target, EXAMPLES, parquet(examples)) if examples else None,
         gate=run.gate,
         gate_hash=run.gate.hash,
         verdict=verdict,
@@ -163,10 +168,16 @@ def writer_of(panel: Panel) -> Content | None:
     return Content(uri=panel.writer.spec.place, digest=panel.writer.teacher.digest)
 
 
-def items_file(evaluation: Evaluation) -> bytes:
-    """What is recorded, as Parquet."""
+def stored(target: Prefix, name: str, data: bytes) -> Content:
+    """Write a file that the report names."""
+    target.write(name, data)
+    return Content(uri=f"{target.uri}/{name}", digest=digest_bytes(data))
+
+
+def parquet(table: Mapping[str, Sequence[Any]]) -> bytes:
+    """Columns as a Parquet file."""
     buffer = io.BytesIO()
-    pq.write_table(pa.table(columns(evaluation)), buffer)
+    pq.write_table(pa.table(dict(table)), buffer)
     return buffer.getvalue()
 
 

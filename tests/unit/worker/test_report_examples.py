@@ -1,0 +1,166 @@
+"""What rows a report shows: none unless the job asks, and then a few of each kind."""
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import micro
+import micro_images
+import micro_language
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from distillery.report_page.examples import KINDS
+from distillery_api.digests import digest_bytes
+from distillery_worker.context import Context
+from distillery_worker.data.language_tokenizer import LanguageTokenizer
+from distillery_worker.evaluation.examples import EACH, LONGEST, SIDE, chosen, content
+from distillery_worker.stages.compress import compress
+from distillery_worker.stages.evaluate import evaluate
+from distillery_worker.stages.label import label
+from distillery_worker.stages.preflight import preflight
+from distillery_worker.stages.train import train
+from PIL import Image, PngImagePlugin
+
+Evaluate = Callable[..., tuple[Path, dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Rows with queries, which are their groups too, and a teacher that scores them; read only."""
+    folder = tmp_path_factory.mktemp("pairs") / "source"
+    micro.write_scores(folder)
+    for path in folder.glob("*.parquet"):
+        columns = pq.read_table(path).to_pydict()
+        queries = [f"who is {text.split()[1]} {len(text) % 3} of {path.stem}" for text in columns["text"]]
+        pq.write_table(pa.table({"query": queries, **columns}), path)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def evaluated(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Evaluate:
+    """Evaluates a student of scores; gives the folder of the report, and the report."""
+    root = tmp_path_factory.mktemp("evaluated")
+    context, storage = Context(workdir=root / "work"), root / "storage"
+    common = {"task": "text-scoring", "dataset": dataset(source)}
+
+    def at(stage: str) -> Context:
+        return replace(context, workdir=context.workdir / stage)
+
+    found = preflight(micro.make_run("preflight", source, storage, **common), at("preflight"))
+    keys = {"labelsKey": found.labels_key, "studentKey": found.student_key}
+    label(micro.make_run("label", source, storage, **common, labelsKey=found.labels_key), at("label"))
+    train(micro.make_run("train", source, storage, **common, **keys), at("train"))
+    made = compress(micro.make_run("compress", source, storage, **common, **keys), at("compress"))
+    artifact = {"uri": made.artifact_uri, "digest": made.artifact_digest}
+    asked = {"studentKey": found.student_key, "artifact": artifact, "gate": {"minRetention": 0.5}}
+
+    def work(**fields: Any) -> tuple[Path, dict[str, Any]]:
+        verdict = evaluate(micro.make_run("evaluate", source, storage, **common, **asked, **fields), at("evaluate"))
+        path = Path(verdict.report_uri.removeprefix("file://"))
+        return path.parent, json.loads(path.read_text())
+
+    return work
+
+
+def dataset(source: Path) -> dict[str, Any]:
+    files = {name: f"file://{source}/{name}.parquet" for name in ("train", "test")}
+    return files | {"columns": {"query": "query", "group": "query"}}
+
+
+def test_without_being_asked_no_rows_content_leaves_the_data(source: Path, evaluated: Evaluate) -> None:
+    folder, report = evaluated(attempt=1)
+    assert sorted(path.name for path in folder.iterdir()) == ["items.parquet", "report.json"]
+    assert "examples" not in report
+    rows = pq.read_table(source / "test.parquet").to_pydict()
+    items = pq.read_table(folder / "items.parquet").to_pydict()
+    told = json.dumps(report) + json.dumps(items)
+    assert not [words for words in {*rows["query"], *rows["text"]} if words in told]
+    # Which rows have one query can be told all the same.
+    same = {(query, name) for query, name in zip(rows["query"], items["query"], strict=True)}
+    assert len(same) == len(set(rows["query"])) == len(set(items["query"])) == len(set(items["cluster"]))
+
+
+def test_examples_are_the_worst_rows_with_their_text(source: Path, evaluated: Evaluate) -> None:
+    folder, report = evaluated(attempt=2, report={"examples": True})
+    data = (folder / "examples.parquet").read_bytes()
+    assert report["examples"] == {"uri": f"file://{folder}/examples.parquet", "digest": digest_bytes(data)}
+    shown = pq.ParquetFile(pa.BufferReader(data)).read().to_pylist()
+    rows, items = (
+        pq.read_table(source / "test.parquet").to_pylist(),
+        pq.read_table(folder / "items.parquet").to_pydict(),
+    )
+    errors = np.abs(np.subtract(items["student"], items["gold"]))
+    worst = [each["item"] for each in shown if "largestError" in each["kinds"]]
+    assert sorted(errors[worst]) == sorted(errors)[-EACH:]
+    for each in shown:
+        row = rows[each["item"]]
+        assert (each["text"], each["image"]) == (f"{row['query']}\n{row['text']}", None)
+
+
+def test_of_labels_the_surest_mistakes_of_each_kind_are_chosen() -> None:
+    rows = 40
+    columns = {
+        "gold": ["a"] * rows,
+        "student": ["a", *["b"] * (rows - 1)],
+        "teacher": ["a"] * 20 + ["b"] * 20,
+        "student_confidence": np.linspace(0.99, 0.5, rows).tolist(),
+        "slice": ["x"] * 30 + ["y"] * 10,
+    }
+    assert chosen("accuracy", columns, "y") == {
+        **{key: ["negativeFlip", "confidentMistake"] for key in range(1, 6)},
+        **{key: ["copiedError"] for key in range(20, 25)},
+        **{key: ["worstSlice"] for key in range(30, 35)},
+    }
+    given = columns | {"incumbent": ["b"] * 39 + ["a"]}
+    assert chosen("accuracy", given, None)[39] == ["negativeFlip"]  # what serves now was right
+    assert chosen("accuracy", columns | {"student": ["a"] * rows}, "y") == {}
+
+
+@pytest.mark.parametrize(("metric", "gold"), [("mean absolute error", {"gold": [0.0] * 8}), ("perplexity", {})])
+def test_of_errors_and_likelihoods_the_largest_are_chosen(metric: str, gold: dict[str, Any]) -> None:
+    columns = {"student": [1.0, 9, 1, 8, 7, 6, 5, 4], "teacher": [9.0, 9, 0.5, 9, 9, 9, 9, 9], **gold}
+    assert chosen(metric, columns, None) == {
+        2: ["worseThanBefore"],
+        **{key: ["largestError"] for key in [1, 3, 4, 5, 6]},
+    }
+
+
+def test_a_long_text_is_cut_and_a_pair_is_told_whole() -> None:
+    assert content("x" * 2 * LONGEST, None) == "x" * LONGEST + "…"
+    assert content(("question", "answer"), None) == "question\nanswer"
+
+
+def test_a_block_of_tokens_is_told_in_words(tmp_path: Path) -> None:
+    micro_language.write_tokenizer(tmp_path)
+    encoder = LanguageTokenizer(tmp_path, micro_language.LENGTH)
+    assert content(encoder.blocks("the old cat sleeps")[0], encoder) == "the old cat sleeps"
+
+
+def test_an_image_becomes_a_small_png_without_what_else_the_file_holds() -> None:
+    picture, buffer = Image.fromarray(np.zeros((300, 200, 4), np.uint8)), io.BytesIO()
+    words = PngImagePlugin.PngInfo()
+    words.add_text("owner", "somebody")
+    exif = Image.Exif()
+    exif[0x010E] = "where it was taken"
+    picture.save(buffer, "PNG", pnginfo=words, icc_profile=b"profile" * 9000, exif=exif)
+    shown = content(buffer.getvalue(), None)
+    assert isinstance(shown, bytes)
+    assert b"somebody" not in shown
+    assert b"where it was taken" not in shown
+    small = Image.open(io.BytesIO(shown))
+    assert (small.format, small.size) == ("PNG", (SIDE * 2 // 3, SIDE))
+    assert small.info == {}
+    tiny = micro_images.png(np.zeros((4, 4), np.uint8))
+    assert Image.open(io.BytesIO(content(tiny, None))).size == (4, 4)  # type: ignore[arg-type]
+
+
+def test_the_page_has_a_word_for_every_kind() -> None:
+    columns = {"gold": ["a"] * 3, "student": ["b"] * 3, "teacher": ["a", "b", "a"], "slice": ["x"] * 3}
+    labels = chosen("accuracy", columns | {"student_confidence": [0.5] * 3}, "x")
+    numbers = chosen("perplexity", {"student": [2.0], "teacher": [1.0]}, None)
+    assert {kind for kinds in [*labels.values(), *numbers.values()] for kind in kinds} == set(KINDS)
