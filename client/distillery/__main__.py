@@ -52,9 +52,11 @@ def parser() -> Parser:
     each = commands.add_parser("gate", help="take a verdict again from what its evaluation recorded")
     each.set_defaults(command=decide_again)
     each.add_argument("report", metavar="REPORT", help="path or URI of a report.json; its items may lie beside it")
+    add_public_key(each)
     each = commands.add_parser("report", help="an evaluation as a page for people")
     each.set_defaults(command=make_page)
     each.add_argument("report", metavar="REPORT", help="path or URI of a report.json")
+    add_public_key(each)
     each.add_argument(
         "-o", "--output", type=Path, default=Path("report.html"), metavar="FILE", help="report.html by default"
     )
@@ -73,6 +75,13 @@ def add_job(command: argparse.ArgumentParser) -> None:
     command.add_argument("--storage", type=Path, metavar="DIR", help="a folder in place of spec.storage.uri")
     command.add_argument(
         "--defaults", type=Path, metavar="FILE", help="the operator's settings, JSON as in the chart's ConfigMap"
+    )
+
+
+def add_public_key(command: argparse.ArgumentParser) -> None:
+    """The argument that asks for a signature."""
+    command.add_argument(
+        "--public-key", type=Path, metavar="FILE", help="in PEM: refuse a report that its private half did not sign"
     )
 
 

@@ -10,7 +10,7 @@ from .redecision import check_same, verdict_again
 
 def decide_again(options: argparse.Namespace) -> int:
     """Print the verdict as JSON: 0 Pass, 1 Fail, 2 Inconclusive. Raises Refused where it is not the report's."""
-    recorded = read_recorded(options.report)
+    recorded = read_recorded(options.report, options.public_key)
     found = verdict_again(recorded)
     print(found.model_dump_json(by_alias=True, exclude_none=True))
     check_same(recorded, found)

@@ -11,6 +11,7 @@ from distillery_storage import Prefix, open_prefix, read_uri, split_uri
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import Refused
+from .report_signature import check_signature
 
 
 class File(BaseModel):
@@ -54,13 +55,17 @@ class Report(BaseModel):
 
 @dataclass(frozen=True)
 class Recorded:
-    """A report, its digest, the folder that it lies in, and the columns of its items."""
+    """A report, its digest, the folder that it lies in, and the columns of its items.
+
+    signed_by: SHA-256 of the public key that its signature was checked with, if it was.
+    """
 
     place: str
     report: Report
     digest: str
     beside: Prefix
     columns: dict[str, list[Any]]
+    signed_by: str | None = None
 
     @property
     def metric(self) -> str:
@@ -68,13 +73,18 @@ class Recorded:
         return self.report.verdict.measurements[0].metric
 
 
-def read_recorded(place: str) -> Recorded:
-    """The report at a path or URI, with its items. Raises StorageError or Refused."""
+def read_recorded(place: str, public_key: Path | None) -> Recorded:
+    """The report at a path or URI, with its items; with a public key, one that it signed.
+
+    Raises StorageError or Refused.
+    """
     folder, name = split_uri(place if "://" in place else Path(place).absolute().as_uri())
     beside = open_prefix(folder)
     data = beside.read(name)
+    signed_by = check_signature(beside, place, data, public_key) if public_key else None
     report = parsed(data, place)
-    return Recorded(place, report, digest_bytes(data), beside, read_table(beside, report.items).to_pydict())
+    columns = read_table(beside, report.items).to_pydict()
+    return Recorded(place, report, digest_bytes(data), beside, columns, signed_by)
 
 
 def parsed(data: bytes, place: str) -> Report:

@@ -36,22 +36,25 @@ class ModelSource(Model):
     digest: Annotated[Digest, Field(description="Refuse the folder when its content differs.")] | None = None
 
 
+SecretName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=253,
+        json_schema_extra=rules(
+            (
+                "self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",
+                "write a Secret's name: lower-case letters, digits, dashes and dots",
+            )
+        ),
+    ),
+]
+
+
 class SecretRef(Model):
     """A Secret of this namespace, given to the pods as environment variables; the operator never reads it."""
 
-    name: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=253,
-            json_schema_extra=rules(
-                (
-                    "self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",
-                    "write a Secret's name: lower-case letters, digits, dashes and dots",
-                )
-            ),
-        ),
-    ]
+    name: SecretName
 
 
 def revision_of(uri: str) -> str | None:

@@ -7,7 +7,7 @@ WRONG_INPUTS = frozenset(
         "EmptyTestSet", "EmptyTrainSet", "SliceTooSmall", "TestInTraining",
         "DataUnreadable", "SourceNotFound", "AccessDenied", "StorageRefused", "DigestMismatch", "UnsafeFormat",
         "ModelUnsupported", "TokenizerMismatch", "WeightsCorrupt", "LabelsMissing", "LabelsNotReproduced",
-        "ArtifactMismatch",
+        "ArtifactMismatch", "SigningKeyUnusable",
         "PromptTooLong", "TeacherUnfit", "StudentUnfit", "NoSignal", "BiasedSoftLabels",
         "LabelsDiffer", "SliceWithoutTeacher", "LabelsIndistinct", "AnswersUnusable", "EndpointRefused",
         "ExportMismatch", "GateInput", "LooksUnreadable", "InvalidSpec", "ChildRefused", "NameTaken",

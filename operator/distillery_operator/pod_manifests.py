@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from distillery_api.pods import Toleration
+from distillery_api.reporting import SIGNING_FOLDER, SIGNING_KEY
 from distillery_api.run import RUN_ANNOTATION, RUN_PATH
 
 # Pod Security "restricted"; no runAsUser, so that the image's or the namespace's own range counts.
@@ -15,6 +16,7 @@ CONTAINER_SECURITY = {
 }
 RUN_FOLDER, RUN_FILE = RUN_PATH.rsplit("/", 1)
 CLAIMS = "/mnt/pvc"
+KEY_MOUNT = {"name": "signing-key", "mountPath": SIGNING_FOLDER, "readOnly": True}
 
 
 def claims_of(*uris: str | None) -> list[str]:
@@ -44,6 +46,12 @@ def mounts(claims: list[str]) -> list[dict[str, Any]]:
 def credentials(secret: str | None) -> list[dict[str, Any]]:
     """The Secret as environment variables; the kubelet reads it, the operator never does."""
     return [{"secretRef": {"name": secret}}] if secret else []
+
+
+def key_volume(secret: str) -> dict[str, Any]:
+    """The Secret's signing key as a file; a pod that finds it missing says so."""
+    items = [{"key": SIGNING_KEY, "path": SIGNING_KEY}]
+    return {"name": KEY_MOUNT["name"], "secret": {"secretName": secret, "items": items, "optional": True}}
 
 
 def tolerations(wanted: list[Toleration]) -> list[dict[str, Any]]:

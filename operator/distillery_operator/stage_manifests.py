@@ -30,9 +30,11 @@ from .names import ATTEMPT, JOB, QUEUE, QUEUE_PRIORITY, STAGE, owner_labels, sta
 from .pod_groups import first_node, indexed, train_service_name
 from .pod_manifests import (
     CONTAINER_SECURITY,
+    KEY_MOUNT,
     POD_SECURITY,
     claims_of,
     credentials,
+    key_volume,
     mounts,
     tolerations,
     volumes,
@@ -194,6 +196,9 @@ def pod_spec(run: Run, spec: DistillationJobSpec, resolved: Resolved, settings: 
     if run.stage == "train" and spec.training.nodes > 1:
         pod["subdomain"] = train_service_name(run.job)
         pod["containers"][0]["env"].append({"name": "MASTER_ADDR", "value": first_node(run.job, run.attempt)})
+    if isinstance(run, EvaluateRun) and run.report.signing:
+        pod["volumes"].append(key_volume(run.report.signing.secret_name))
+        pod["containers"][0]["volumeMounts"].append(KEY_MOUNT)
     if spec.priority_class_name:
         pod["priorityClassName"] = spec.priority_class_name
     if stage.service_account_name:

@@ -46,6 +46,7 @@ def page(recorded: Recorded, verdict: "Verdict") -> str:
     report = recorded.report.model_dump(by_alias=True)
     return template.render(
         report=report, verdict=verdict, digest=recorded.digest, titles=TITLES, place=recorded.place,
+        signed_by=recorded.signed_by,
         calibrations=ends(verdict.calibration), curves=curves(recorded, verdict),
         models=ends(verdict.measurements), slices=ends(verdict.slices), perturbations=ends(verdict.perturbations),
         confidence=f"{100 * (1 - 2 * verdict.level):.4g} %", flips=list(flips(recorded)),

@@ -8,8 +8,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from distillery.__main__ import main
 from distillery_api.digests import digest_of
+from distillery_storage.signatures import public_half, sign
 from evaluations import answers, write_evaluation
 
 Write = Callable[..., Path]
@@ -45,6 +48,38 @@ def test_items_elsewhere_are_read_from_where_the_report_says(tmp_path: Path, eva
     assert main(["gate", str(path)]) == 0
     (tmp_path / "elsewhere" / "items.parquet").rename(tmp_path / "items.parquet")
     assert main(["gate", str(path)]) == 0
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> tuple[Path, Path]:
+    """A private key, and its public half."""
+    found = tmp_path / "signing-key.pem", tmp_path / "key.pub"
+    private = ec.generate_private_key(ec.SECP256R1())
+    found[0].write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    found[1].write_bytes(public_half(found[0]))
+    return found
+
+
+@pytest.mark.parametrize("command", ["gate", "report"])
+def test_a_signed_report_is_read_with_its_key_and_no_other(
+    command: str, keys: tuple[Path, Path], tmp_path: Path, evaluated: Write, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    path, done = evaluated(0.7), {"gate": 1, "report": 0}[command]
+    asked = [command, str(path), "--public-key", str(keys[1])]
+    assert main(asked) == 3
+    assert "report.json: is not signed: there is no report.sig beside it" in capsys.readouterr().err
+    (tmp_path / "report.sig").write_bytes(sign(path.read_bytes(), "report.json", keys[0]))
+    assert main(asked) == done
+    assert main([command, str(path), "--public-key", str(keys[0])]) == 3
+    assert f"--public-key {keys[0]}: is no public key" in capsys.readouterr().err
+    assert main([command, str(path), "--public-key", "nowhere.pub"]) == 3
+    assert "--public-key nowhere.pub: cannot be read" in capsys.readouterr().err
+    evaluated(0.93)  # a consistent report, by somebody else
+    assert main(asked) == 3
+    assert "report.json: its signature does not hold: Signature mismatch" in capsys.readouterr().err
+    assert main(asked[:2]) == 0  # nobody asked who wrote it
 
 
 def edited(path: Path, change: Callable[[dict[str, Any]], None]) -> None:

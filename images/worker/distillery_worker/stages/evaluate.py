@@ -3,6 +3,7 @@
 import io
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -11,9 +12,11 @@ from distillery_api.artifact import ArtifactManifest
 from distillery_api.digests import digest_bytes
 from distillery_api.distillationjob_status import Measured, VerdictStatus
 from distillery_api.gate import asked
+from distillery_api.reporting import SIGNATURE
 from distillery_api.run import EvaluateRun
 from distillery_gate import Costs, Gate, GateError, Look, Verdict, decide, items_of
 from distillery_storage import NotFound, Prefix, fetch_artifact, open_prefix
+from distillery_storage.signatures import sign
 
 from ..artifacts.contamination import known_rows
 from ..artifacts.records import TrainRecord, student_prefix
@@ -27,6 +30,7 @@ from ..evaluation.looks import Question, take_look
 from ..evaluation.recorded import recorded
 from ..evaluation.report import Content, Report
 from ..evaluation.robustness import perturbations_of, score_perturbed
+from ..evaluation.signing import check_signed, signing_key
 from ..tasks.registry import task_of
 from ..teachers.panel import Panel, fetch_panel
 from .compress import published_record
@@ -38,7 +42,8 @@ def evaluate(run: EvaluateRun, context: Context) -> VerdictStatus:
     """Score, decide and publish; a report that this attempt has published already is the answer."""
     storage, task = open_prefix(run.storage), task_of(run)
     target = storage.child(f"evaluations/{run.job.uid}/{run.attempt}")
-    if (published := read_report(target)) is not None:
+    key = signing_key(run.report)
+    if (published := read_report(target, key)) is not None:
         return published
     record = published_record(student_prefix(storage, run.student_key))
     manifest = fetch_artifact(run.artifact.uri, run.artifact.digest, context.folder("artifact"))
@@ -58,15 +63,18 @@ def evaluate(run: EvaluateRun, context: Context) -> VerdictStatus:
     score_control(evaluation, manifest, record, student_prefix(storage, run.student_key))
     score_incumbent(evaluation, run.incumbent)
     score_perturbed(evaluation, manifest)
-    return publish(evaluation, panel, target, record, judge(evaluation, storage, costs), costs)
+    report = make_report(evaluation, panel, target, record, judge(evaluation, storage, costs), costs)
+    return publish(target, report, key)
 
 
-def read_report(target: Prefix) -> VerdictStatus | None:
-    """The verdict of a published report."""
+def read_report(target: Prefix, key: Path | None) -> VerdictStatus | None:
+    """The verdict of a published report; where there is a key, one with its signature. Raises InputRefused."""
     try:
         data = target.read(REPORT)
     except NotFound:
         return None
+    if key:
+        check_signed(target, REPORT, data, key)
     return Report.model_validate_json(data).status(f"{target.uri}/{REPORT}", digest_bytes(data))
 
 
@@ -126,15 +134,15 @@ def columns(evaluation: Evaluation) -> dict[str, Sequence[Any]]:
     return recorded(evaluation.head, evaluation.test, evaluation.places, {**told, **sure, **changed})
 
 
-def publish(
+def make_report(
     evaluation: Evaluation, panel: Panel, target: Prefix, record: TrainRecord, verdict: Verdict, costs: Costs
-) -> VerdictStatus:
-    """Write what the report names, then report.json, which is never overwritten."""
+) -> Report:
+    """The report; what it names by digest is written."""
     run, models, told = evaluation.run, evaluation.models, columns(evaluation)
     items = stored(target, ITEMS, parquet(told))
     worst = verdict.slices[0].name if verdict.slices else None
     examples = examples_file(evaluation, told, worst) if run.report.examples else None
-    report = Report(
+    return Report(
         job=run.job,
         attempt=run.attempt,
         teacher=Content(
@@ -155,8 +163,15 @@ def publish(
         costs=costs,
         ranking=rankings(evaluation),
     )
-    target.create(REPORT, report.model_dump_json(by_alias=True, exclude_none=True).encode())
-    status = read_report(target)
+
+
+def publish(target: Prefix, report: Report, key: Path | None) -> VerdictStatus:
+    """Write report.json, which is never overwritten; before it its signature, where there is a key."""
+    data = report.model_dump_json(by_alias=True, exclude_none=True).encode()
+    if key and not target.exists(REPORT):  # that of a pod that was faster has its own
+        target.write(SIGNATURE, sign(data, REPORT, key))
+    target.create(REPORT, data)
+    status = read_report(target, key)
     assert status is not None  # noqa: S101 - written just above
     return status
 

@@ -1,4 +1,4 @@
-"""What rows a report shows: none unless the job asks, and then a few of each kind."""
+"""What stands beside a report where the job asks for it: rows to look at, and a signature."""
 
 import io
 import json
@@ -14,10 +14,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from distillery.__main__ import main as gate_again
 from distillery.report_page.examples import KINDS
 from distillery_api.digests import digest_bytes
+from distillery_api.reporting import SIGNING_KEY, SIGNING_KEY_VARIABLE
+from distillery_storage.signatures import public_half, sign
 from distillery_worker.context import Context
 from distillery_worker.data.language_tokenizer import LanguageTokenizer
+from distillery_worker.errors import InputRefused
 from distillery_worker.evaluation.examples import EACH, LONGEST, SIDE, chosen, content
 from distillery_worker.stages.compress import compress
 from distillery_worker.stages.evaluate import evaluate
@@ -26,6 +32,7 @@ from distillery_worker.stages.preflight import preflight
 from distillery_worker.stages.train import train
 from PIL import Image, PngImagePlugin
 
+SIGNED = {"signing": {"secretName": "keys"}}
 Evaluate = Callable[..., tuple[Path, dict[str, Any]]]
 
 
@@ -57,7 +64,7 @@ def evaluated(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Evaluat
     train(micro.make_run("train", source, storage, **common, **keys), at("train"))
     made = compress(micro.make_run("compress", source, storage, **common, **keys), at("compress"))
     artifact = {"uri": made.artifact_uri, "digest": made.artifact_digest}
-    asked = {"studentKey": found.student_key, "artifact": artifact, "gate": {"minRetention": 0.5}}
+    asked = {"studentKey": found.student_key, "artifact": artifact, "gate": {"minRetention": 0.05}}
 
     def work(**fields: Any) -> tuple[Path, dict[str, Any]]:
         verdict = evaluate(micro.make_run("evaluate", source, storage, **common, **asked, **fields), at("evaluate"))
@@ -164,3 +171,45 @@ def test_the_page_has_a_word_for_every_kind() -> None:
     labels = chosen("accuracy", columns | {"student_confidence": [0.5] * 3}, "x")
     numbers = chosen("perplexity", {"student": [2.0], "teacher": [1.0]}, None)
     assert {kind for kinds in [*labels.values(), *numbers.values()] for kind in kinds} == set(KINDS)
+
+
+@pytest.fixture
+def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A private key, where a run without a cluster finds it."""
+    path = tmp_path / SIGNING_KEY
+    monkeypatch.setenv(SIGNING_KEY_VARIABLE, str(path))
+    private = ec.generate_private_key(ec.SECP256R1())
+    path.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return path
+
+
+def test_a_signed_report_is_the_keys_own_and_is_published_once(key: Path, evaluated: Evaluate, tmp_path: Path) -> None:
+    folder, report = evaluated(attempt=3, report=SIGNED)
+    public = tmp_path / "key.pub"
+    public.write_bytes(public_half(key))
+    assert gate_again(["gate", str(folder / "report.json"), "--public-key", str(public)]) == 0
+    (folder / "items.parquet").unlink()
+    assert evaluated(attempt=3, report=SIGNED) == (folder, report)
+
+
+def test_a_report_that_somebody_else_has_put_there_is_no_answer(key: Path, evaluated: Evaluate) -> None:
+    folder, _ = evaluated(attempt=4)
+    with pytest.raises(InputRefused, match=r"report.json: is not signed by the key of report.signing") as caught:
+        evaluated(attempt=4, report=SIGNED)
+    assert caught.value.reason == "ArtifactMismatch"
+    (folder / "report.sig").write_bytes(sign(b"another", "report.json", key))
+    with pytest.raises(InputRefused, match="Hash mismatch"):
+        evaluated(attempt=4, report=SIGNED)
+
+
+def test_a_key_that_cannot_sign_fails_the_stage_before_anything_is_asked(
+    key: Path, evaluated: Evaluate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key.write_text("no key")
+    monkeypatch.setattr("distillery_worker.stages.evaluate.fetch_artifact", pytest.fail)
+    with pytest.raises(InputRefused, match=r"signing-key.pem of the Secret 'keys' is no private key") as caught:
+        evaluated(attempt=5, report=SIGNED)
+    assert caught.value.reason == "SigningKeyUnusable"
+    monkeypatch.delenv(SIGNING_KEY_VARIABLE)
+    with pytest.raises(InputRefused, match="cannot be read"):  # no Secret is mounted
+        evaluated(attempt=5, report=SIGNED)
