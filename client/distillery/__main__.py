@@ -60,6 +60,7 @@ def parser() -> Parser:
     each.add_argument(
         "-o", "--output", type=Path, default=Path("report.html"), metavar="FILE", help="report.html by default"
     )
+    each.add_argument("--card", type=Path, metavar="FILE", help="write a model card too, such as MODEL_CARD.md")
     add_labels(commands.add_parser("labels", help="look at stored soft labels"))
     add_gc(commands.add_parser("gc", help="delete what no model holds and no live job uses"))
     return root

@@ -84,10 +84,14 @@ def flips(recorded: Recorded) -> Iterator[Flips]:
 
 
 def number(value: Any) -> str:
-    """Four decimals where there are some, a dash where there is nothing."""
+    """Four decimals where there are some, three digits of what is too small for them, a dash where there is nothing."""
     if value is None:
         return "–"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if 0 < abs(value) < 0.001:
+        return f"{value:.3g}"
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"
 
 
 def answer(value: Any) -> str:

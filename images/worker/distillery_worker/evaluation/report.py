@@ -6,6 +6,7 @@ from distillery_api.distillationjob_status import CriterionStatus, Measured, Ver
 from distillery_api.gate import GateSpec
 from distillery_api.run import ArtifactRef, JobRef
 from distillery_api.schema import Digest, Model
+from distillery_api.tasks import TaskName
 from distillery_gate import Costs, Criterion, Verdict
 
 from .ranking import Ranking
@@ -26,12 +27,14 @@ class Report(Model):
     schema_version: Literal["distillery.dev/report/v1"] = "distillery.dev/report/v1"
     job: JobRef
     attempt: int
+    task: TaskName
     teacher: Content
     writer: Content | None = None  # of the answers, where it is an endpoint and the teacher is the folder beside it
     test: Content
     artifact: ArtifactRef
     incumbent: ArtifactRef | None = None
     control: Content | None = None
+    training_data: dict[str, Content] | None = None  # by field of the dataset, as the training has recorded it
     training: dict[str, Any]  # student's and control's rows, passes, steps and CPU seconds
     items: Content
     examples: Content | None = None  # rows worth looking at, where spec.report asks for them

@@ -145,6 +145,7 @@ def make_report(
     return Report(
         job=run.job,
         attempt=run.attempt,
+        task=run.task,
         teacher=Content(
             uri=", ".join(member.spec.place for member in panel.in_verdict.members), digest=models["teacher"].digest
         ),
@@ -153,7 +154,8 @@ def make_report(
         artifact=run.artifact,
         incumbent=run.incumbent,
         control=Content(uri=record.control.folder, digest=models["control"].digest) if record.control else None,
-        training=training_facts(record) | {"droppedRows": record.dropped_rows, "files": record.files},
+        training_data=training_data(run, record),
+        training=training_facts(record) | {"droppedRows": record.dropped_rows},
         items=items,
         examples=stored(target, EXAMPLES, parquet(examples)) if examples else None,
         gate=run.gate,
@@ -174,6 +176,13 @@ def publish(target: Prefix, report: Report, key: Path | None) -> VerdictStatus:
     status = read_report(target, key)
     assert status is not None  # noqa: S101 - written just above
     return status
+
+
+def training_data(run: EvaluateRun, record: TrainRecord) -> dict[str, Content] | None:
+    """Where this job reads what the student has learned from, with the content that it had then."""
+    if record.files is None:
+        return None
+    return {field: Content(uri=getattr(run.dataset, field), digest=digest) for field, digest in record.files.items()}
 
 
 def writer_of(panel: Panel) -> Content | None:

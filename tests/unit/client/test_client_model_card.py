@@ -1,0 +1,142 @@
+"""`distillery report --card`: a model card that a hub reads, with nothing in it that the report lacks."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from distillery.__main__ import main
+from distillery.report_page.page import number
+from evaluations import DIGEST, answers, write_evaluation
+from huggingface_hub import ModelCard
+
+HOSTILE = "| <script> `code` **bold** [link](http://x) |"
+
+
+def card(path: Path, tmp_path: Path) -> str:
+    target = tmp_path / "MODEL_CARD.md"
+    assert main(["report", str(path), "-o", str(tmp_path / "page.html"), "--card", str(target)]) == 0
+    return target.read_text()
+
+
+def numbers(value: Any) -> Iterator[str]:
+    """Every number of a report, as a card writes it."""
+    match value:
+        case dict():
+            for each in value.values():
+                yield from numbers(each)
+        case list():
+            for each in value:
+                yield from numbers(each)
+        case int() | float():
+            yield number(value)
+
+
+def tables(text: str) -> Iterator[list[list[str]]]:
+    """The cells of each table, without its heading."""
+    for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        head, _, *rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in block.splitlines()]
+        assert {len(row) for row in rows} == {len(head)}
+        yield [[cell.strip() for cell in row] for row in rows]
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Path:
+    columns = answers(0.93) | {"slice": [HOSTILE if row % 3 else "long" for row in range(600)]}
+    columns["student_confidence"] = np.linspace(0.5, 1, 600).tolist()
+    columns |= {"control": columns["teacher"][::-1], "incumbent": ["a"] * 500 + ["b"] * 100}
+    gate = {"minRetention": 0.9, "slices": {"minRetention": 0.8, "minItems": 50}, "maxCopiedErrors": 0.05}
+    teacher = {"uri": "hf://org/big@main", "digest": DIGEST}
+    seen = {"incumbent": teacher, "control": teacher, "teacher": teacher}
+    return write_evaluation(tmp_path, columns, gate, **seen)
+
+
+def test_a_hub_reads_the_result_of_the_student(full: Path, tmp_path: Path) -> None:
+    data, report = ModelCard(card(full, tmp_path)).data, json.loads(full.read_text())
+    student = report["verdict"]["measurements"][1]
+    (result,) = data.eval_results
+    assert (result.metric_type, result.metric_value) == ("accuracy", student["value"])
+    assert result.metric_name == (
+        f"Accuracy (90 % interval {student['low']:.4f} to {student['high']:.4f}, n = 600 in 120 clusters)"
+    )
+    assert (result.task_type, data.pipeline_tag) == ("text-classification", "text-classification")
+    assert (result.dataset_name, result.dataset_revision) == ("test.parquet", report["test"]["digest"])
+    assert (data.model_name, data.base_model) == ("topics", ["org/big"])
+
+
+def test_every_number_of_a_table_is_the_reports(full: Path, tmp_path: Path) -> None:
+    known = {*numbers(json.loads(full.read_text())), "–"}
+    cells = [cell for table in tables(card(full, tmp_path)) for row in table for cell in row]
+    shown = [cell for cell in cells if re.fullmatch(r"-?[\d,]+(\.\d+)?|–", cell)]
+    assert len(shown) > 60
+    assert set(shown) <= known
+
+
+def test_names_mean_themselves(full: Path, tmp_path: Path) -> None:
+    text = card(full, tmp_path)
+    assert "<script>" not in text
+    slices = next(
+        table for table in tables(text) if table[0][0] not in ("teacher", "student", "train") and len(table[0]) == 6
+    )
+    assert {re.sub(r"\\(.)", r"\1", row[0]) for row in slices} == {HOSTILE, "long"}
+
+
+def test_what_was_not_asked_or_not_compared_is_said(full: Path, tmp_path: Path) -> None:
+    said = card(full, tmp_path).partition("## Limitations")[2]
+    assert re.search("did not ask for .*`chanceAccuracy`, `minAccuracy`", said)
+    assert "maxPerplexity" not in said  # of other tasks
+    assert "No control was trained" not in said
+    said = card(write_evaluation(tmp_path, answers(0.93), {"minRetention": 0.9}), tmp_path).partition("## Limitations")[
+        2
+    ]
+    for words in (
+        "no part of it by itself",
+        "compared with no model that served",
+        "No control was trained",
+        "`slices`",
+    ):
+        assert words in said
+
+
+@pytest.mark.parametrize(
+    ("student", "use"),
+    [(0.93, "Text-classification on inputs like"), (0.7, "it is shown to miss"), (0.83, "do not show what its gate")],
+    ids=["Pass", "Fail", "Inconclusive"],
+)
+def test_the_intended_use_follows_the_verdict(student: float, use: str, tmp_path: Path) -> None:
+    text = card(write_evaluation(tmp_path, answers(student), {"minRetention": 0.9}), tmp_path)
+    assert use in text.partition("## Intended use")[2].partition("##")[0]
+
+
+@pytest.mark.parametrize(
+    ("metric", "ranking", "found"),
+    [
+        ("perplexity", None, ("text-generation", "perplexity")),
+        ("mean absolute error", None, ("text-classification", "mae")),
+        ("mean absolute error", {"student": {"queries": 4, "pairwiseAccuracy": 0.75}}, ("text-ranking", "mae")),
+    ],
+)
+def test_every_task_has_a_name_of_the_hub(
+    metric: str, ranking: dict[str, Any] | None, found: tuple[str, str], tmp_path: Path
+) -> None:
+    values = np.random.default_rng(2).uniform(1, 3, (3, 80)).tolist()
+    columns: dict[str, Any] = dict(zip(("teacher", "student", "gold"), values, strict=True))
+    columns |= {"tokens": [10] * 80, "cluster": [f"d{row // 2}" for row in range(80)]}
+    more = {"ranking": ranking} if ranking else {}
+    text = card(write_evaluation(tmp_path, columns, {"minRetention": 0.9}, metric, **more), tmp_path)
+    (result,) = ModelCard(text).data.eval_results
+    assert (result.task_type, result.metric_type) == found
+    assert "smaller is better" in text
+
+
+def test_a_report_without_its_task_makes_no_card(
+    full: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = json.loads(full.read_text())
+    del report["task"]
+    full.write_text(json.dumps(report))
+    assert main(["report", str(full), "-o", str(tmp_path / "page.html"), "--card", str(tmp_path / "card.md")]) == 3
+    assert "does not tell its task" in capsys.readouterr().err
