@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from distillery_gate.calibration import Bin
 
 SIZE, MARGIN = 220, 26  # pixels
+READING = "Each dot is a bin of answers; on the dashed line a model would be as often right as it says."
 
 
 def calibration_plot(bins: "Sequence[Bin]") -> Markup:
@@ -22,7 +23,8 @@ def calibration_plot(bins: "Sequence[Bin]") -> Markup:
     line = " ".join(f"{x},{y}" for x, y in points)
     words = "; ".join(f"{each.accuracy:.2f} right at {each.confidence:.2f}" for each in bins)
     return Markup(
-        f'<svg viewBox="0 0 {SIZE} {SIZE}" width="{SIZE}" height="{SIZE}" role="img" aria-label="{words}">'
+        f'<svg viewBox="0 0 {SIZE} {SIZE}" width="{SIZE}" height="{SIZE}" role="img">'
+        f"<title>Accuracy by confidence: {words}</title><desc>{READING}</desc>"
         f'<rect class="frame" x="{MARGIN}" y="{MARGIN}" width="{side}" height="{side}"/>'
         f'<line class="threshold" x1="{MARGIN}" y1="{SIZE - MARGIN}" x2="{SIZE - MARGIN}" y2="{MARGIN}"/>'
         f'<polyline class="curve" points="{line}"/>{dots}'

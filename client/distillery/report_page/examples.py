@@ -9,36 +9,30 @@ from ..recorded_report import Recorded, read_examples
 MODELS = ("teacher", "student", "incumbent", "control")
 KINDS = {
     "negativeFlip": "negative flip", "copiedError": "copied error", "confidentMistake": "confident mistake",
-    "worseThanBefore": "worse than before", "largestError": "largest error", "worstSlice": "worst slice",
+    "worseThanBefore": "worse than before", "largestError": "largest error", "leastLikely": "least likely",
+    "worstSlice": "worst slice",
 }  # fmt: skip
 
 
 class Example(NamedTuple):
-    """A row: why it is shown, what it says, the right answer if it has one, and the models' answers in order."""
+    """A row: why it is shown, its content, and by heading the gold answer, the models' and the student's confidence."""
 
     why: str
     text: str | None
     image: str | None  # a PNG as a data URI, so that the page asks nobody for it
-    gold: Any
-    answers: list[Any]
+    said: dict[str, Any]
 
 
-def examples(recorded: Recorded) -> list[Example]:
-    """The rows of the report's examples. Raises StorageError or Refused."""
-    return list(shown(recorded))
-
-
-def answering(recorded: Recorded) -> list[str]:
-    """The models whose answers the rows have."""
-    return [name for name in MODELS if name in recorded.columns]
-
-
-def shown(recorded: Recorded) -> Iterator[Example]:
-    """Each row with what the items say of it."""
-    columns = recorded.columns
+def examples(recorded: Recorded) -> Iterator[Example]:
+    """The rows of the report's examples, if it has any. Raises StorageError or Refused."""
     for row in read_examples(recorded):
-        place = columns["item"].index(row["item"])
-        gold = columns["gold"][place] if "gold" in columns else None
         image = "data:image/png;base64," + base64.b64encode(row["image"]).decode() if row["image"] else None
-        answers = [columns[name][place] for name in answering(recorded)]
-        yield Example(", ".join(KINDS.get(kind, kind) for kind in row["kinds"]), row["text"], image, gold, answers)
+        why = ", ".join(KINDS.get(kind, kind) for kind in row["kinds"])
+        yield Example(why, row["text"], image, said(recorded, recorded.columns["item"].index(row["item"])))
+
+
+def said(recorded: Recorded, place: int) -> dict[str, Any]:
+    """What the items tell of one of them."""
+    headings = {name: name.capitalize() for name in ("gold", *MODELS)} | {"student_confidence": "Student's confidence"}
+    columns = recorded.columns
+    return {heading: columns[name][place] for name, heading in headings.items() if name in columns}

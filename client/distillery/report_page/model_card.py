@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from distillery_api.gate import TASKS_OF, GateSpec
+from distillery_api.gate import TASKS_OF, GateSpec, asked
 from distillery_api.sources import HUB
 from jinja2 import Environment, StrictUndefined
 
@@ -77,7 +77,7 @@ def pipeline(report: dict[str, Any]) -> str:
 
 def unasked(report: dict[str, Any]) -> list[str]:
     """Fields of the gate that it could have asked for in this task, and did not."""
-    fields = (field.alias or name for name, field in GateSpec.model_fields.items())
+    fields = asked({field.alias or name: field for name, field in GateSpec.model_fields.items()})
     of_task = (field for field in fields if report["task"] in TASKS_OF.get(field, (report["task"],)))
     return [field for field in of_task if report["gate"].get(field) is None]
 

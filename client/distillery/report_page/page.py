@@ -6,11 +6,12 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 
 from ..recorded_report import Recorded
 from ..sizes import bytes_text
 from .calibration_plot import calibration_plot
-from .examples import answering, examples
+from .examples import examples
 from .interval_plot import interval_plot
 
 if TYPE_CHECKING:
@@ -19,10 +20,19 @@ if TYPE_CHECKING:
 TITLES = {
     "retention": "Retention", "incumbent": "Beside the incumbent", "minAccuracy": "Accuracy",
     "maxMeanAbsoluteError": "Mean absolute error", "maxPerplexity": "Perplexity", "negativeFlips": "Negative flips",
-    "copiedErrors": "Copied errors", "calibrationError": "Calibration", "worstSlice": "Worst slice",
+    "copiedErrors": "Copied errors", "calibrationError": "Calibration error", "worstSlice": "Worst slice",
     "robustness": "Robustness", "contamination": "Known test rows",
     "latencyP50": "Half of the answers, ms", "latencyP99": "99 % of the answers, ms",
     "artifactBytes": "Artifact, bytes", "memoryBytes": "Memory, bytes", "costPerMillion": "Price of a million answers",
+}  # fmt: skip
+# What a metric's number is, what counts as one item, and what models answer a row with.
+METRICS = {
+    "accuracy": ("the share of right answers; larger is better", "rows", "labels"),
+    "mean absolute error": ("in the unit of the scores; smaller is better", "rows", "scores"),
+    "perplexity": (
+        "e to the power of the mean nats per token; smaller is better", "texts",
+        "nats per token of a block, which are its mean negative log-likelihood; smaller is better",
+    ),
 }  # fmt: skip
 ORIGINS = ("teacher", "test", "artifact", "incumbent", "control", "writer", "items", "examples")
 
@@ -40,18 +50,27 @@ class Flips(NamedTuple):
 def page(recorded: Recorded, verdict: "Verdict") -> str:
     """The HTML. verdict: what the record gives, which is the report's own."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"number": number, "count": count, "bytes": bytes_text, "answer": answer}
+    environment.filters |= {
+        "number": number,
+        "count": count,
+        "bytes": bytes_text,
+        "answer": answer,
+        "headings": headings,
+    }
     environment.globals |= {"plot": interval_plot, "curve": calibration_plot}
     template = environment.from_string(files(__package__).joinpath("page.html.j2").read_text())
     report = recorded.report.model_dump(by_alias=True)
+    meaning, counted, answers = METRICS[recorded.metric]
     return template.render(
+        style=Markup(files(__package__).joinpath("page.css").read_text()),
         report=report, verdict=verdict, digest=recorded.digest, titles=TITLES, place=recorded.place,
         signed_by=recorded.signed_by,
         calibrations=ends(verdict.calibration), curves=curves(recorded, verdict),
         models=ends(verdict.measurements), slices=ends(verdict.slices), perturbations=ends(verdict.perturbations),
         confidence=f"{100 * (1 - 2 * verdict.level):.4g} %", flips=list(flips(recorded)),
-        examples=examples(recorded), answering=answering(recorded),
-        origins={name: report[name] for name in ORIGINS if report.get(name)},
+        examples=list(examples(recorded)),
+        meaning=meaning, counted=counted, answers=answers,
+        origins=report.get("trainingData", {}) | {name: report[name] for name in ORIGINS if report.get(name)},
     )  # fmt: skip
 
 
@@ -97,6 +116,11 @@ def number(value: Any) -> str:
 def answer(value: Any) -> str:
     """A label as it is; a score or a loss as a number."""
     return value if isinstance(value, str) else number(value)
+
+
+def headings(answers: dict[str, Any]) -> list[str]:
+    """Those of columns with such answers; # before one of numbers."""
+    return [label if isinstance(value, str) else f"#{label}" for label, value in answers.items()]
 
 
 def count(value: int, of: int) -> str:

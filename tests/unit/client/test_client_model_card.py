@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from distillery.__main__ import main
 from distillery.report_page.page import number
+from distillery_gate.wording import evidence
 from evaluations import DIGEST, answers, write_evaluation
 from huggingface_hub import ModelCard
 
@@ -59,9 +60,8 @@ def test_a_hub_reads_the_result_of_the_student(full: Path, tmp_path: Path) -> No
     student = report["verdict"]["measurements"][1]
     (result,) = data.eval_results
     assert (result.metric_type, result.metric_value) == ("accuracy", student["value"])
-    assert result.metric_name == (
-        f"Accuracy (90 % interval {student['low']:.4f} to {student['high']:.4f}, n = 600 in 120 clusters)"
-    )
+    sure = evidence(student["low"], student["high"], level=report["verdict"]["level"], n=600, clusters=120, decimals=4)
+    assert result.metric_name == f"Accuracy ({sure})"
     assert (result.task_type, data.pipeline_tag) == ("text-classification", "text-classification")
     assert (result.dataset_name, result.dataset_revision) == ("test.parquet", report["test"]["digest"])
     assert (data.model_name, data.base_model) == ("topics", ["org/big"])

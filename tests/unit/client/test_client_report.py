@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ class Page(HTMLParser):
             assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if data.strip() and not {"style", "title"} & set(self.open):
+        if data.strip() and not {"style", "title", "desc"} & set(self.open):
             self.rows[-1].append(" ".join(data.split()))
 
     def row(self, first: str) -> list[str]:
@@ -94,6 +95,23 @@ def test_the_page_is_one_file_that_asks_nobody_and_runs_nothing(full: Path, tmp_
     assert any(row[0] == "<script>alert(1)</script>" for row in page.rows if row)
 
 
+def test_the_page_allows_nothing_but_what_is_in_it(full: Path, tmp_path: Path) -> None:
+    made(full, tmp_path)
+    html = (tmp_path / "page.html").read_text()
+    assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in html
+    assert not re.search(r"url\(|@import|javascript:|\son\w+=", html)
+
+
+def test_every_picture_is_told_in_words_and_every_cell_by_its_column(full: Path, tmp_path: Path) -> None:
+    made(full, tmp_path)
+    html = (tmp_path / "page.html").read_text()
+    pictures = re.findall(r"<svg .*?</svg>", html)
+    assert len(pictures) > 8
+    assert all(re.search(r'role="img"><title>[^<]+</title><desc>[^<]+</desc>', each) for each in pictures)
+    heads = set(re.findall(r'<th scope="col"[^>]*>([^<]+)</th>', html))
+    assert set(re.findall(r'data-label="([^"]*)"', html)) <= heads  # what a narrow screen shows in their place
+
+
 def test_slices_flips_costs_and_origins_are_told(full: Path, tmp_path: Path) -> None:
     page = made(full, tmp_path)
     columns = answers(0.93)
@@ -122,6 +140,9 @@ def test_scores_and_language_models_have_a_page_too(metric: str, tmp_path: Path)
     ranking = {"student": {"queries": 4, "pairwiseAccuracy": 0.75}}
     page = made(write_evaluation(tmp_path, columns, {"minRetention": 0.9}, metric, ranking=ranking), tmp_path)
     assert page.row("Model")[1] == metric.capitalize()
+    assert any("smaller is better" in row[0] for row in page.rows if row and row[0].startswith(metric.capitalize()))
+    counted = {"perplexity": "40 held-out texts", "mean absolute error": "80 held-out rows"}[metric]
+    assert counted in " ".join(page.rows[2])
     assert ["student", "4", "–", "0.7500"] in page.rows
     assert ["Who is right where"] not in page.rows
 
@@ -144,7 +165,7 @@ def test_whatever_the_numbers_are_the_picture_holds_them(
     low: float, value: float, high: float, threshold: float
 ) -> None:
     shown = Page(f"<p>{interval_plot(low, value, high, threshold)}</p>")
-    assert shown.tags == {"p", "svg", "line", "circle"}
+    assert shown.tags == {"p", "svg", "title", "desc", "line", "circle"}
     for part in interval_plot(low, value, high, threshold).split('x1="')[1:]:
         assert 0 <= float(part.split('"')[0]) <= WIDTH
 

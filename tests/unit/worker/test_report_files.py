@@ -128,12 +128,15 @@ def test_of_labels_the_surest_mistakes_of_each_kind_are_chosen() -> None:
     assert chosen("accuracy", columns | {"student": ["a"] * rows}, "y") == {}
 
 
-@pytest.mark.parametrize(("metric", "gold"), [("mean absolute error", {"gold": [0.0] * 8}), ("perplexity", {})])
-def test_of_errors_and_likelihoods_the_largest_are_chosen(metric: str, gold: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("metric", "gold", "kind"),
+    [("mean absolute error", {"gold": [0.0] * 8}, "largestError"), ("perplexity", {}, "leastLikely")],
+)
+def test_of_errors_and_likelihoods_the_largest_are_chosen(metric: str, gold: dict[str, Any], kind: str) -> None:
     columns = {"student": [1.0, 9, 1, 8, 7, 6, 5, 4], "teacher": [9.0, 9, 0.5, 9, 9, 9, 9, 9], **gold}
     assert chosen(metric, columns, None) == {
         2: ["worseThanBefore"],
-        **{key: ["largestError"] for key in [1, 3, 4, 5, 6]},
+        **{key: [kind] for key in [1, 3, 4, 5, 6]},
     }
 
 
@@ -169,8 +172,9 @@ def test_an_image_becomes_a_small_png_without_what_else_the_file_holds() -> None
 def test_the_page_has_a_word_for_every_kind() -> None:
     columns = {"gold": ["a"] * 3, "student": ["b"] * 3, "teacher": ["a", "b", "a"], "slice": ["x"] * 3}
     labels = chosen("accuracy", columns | {"student_confidence": [0.5] * 3}, "x")
-    numbers = chosen("perplexity", {"student": [2.0], "teacher": [1.0]}, None)
-    assert {kind for kinds in [*labels.values(), *numbers.values()] for kind in kinds} == set(KINDS)
+    numbers = {"student": [2.0], "teacher": [1.0]}
+    scores, blocks = chosen("mean absolute error", numbers | {"gold": [0.0]}, None), chosen("perplexity", numbers, None)
+    assert {kind for found in (labels, scores, blocks) for kinds in found.values() for kind in kinds} == set(KINDS)
 
 
 @pytest.fixture

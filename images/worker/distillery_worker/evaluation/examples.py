@@ -69,11 +69,12 @@ def mistakes(columns: Columns) -> dict[str, Badness]:
 def losses(columns: Columns) -> dict[str, Badness]:
     """Errors or nats per token: beyond the incumbent's, or else the teacher's, and by themselves."""
     gold = np.array(columns.get("gold", 0.0))
+    largest = "largestError" if "gold" in columns else "leastLikely"
     mine, before = (
         np.abs(np.array(answers) - gold)
         for answers in (columns["student"], columns.get("incumbent", columns["teacher"]))
     )
-    return {"worseThanBefore": np.where(mine > before, mine - before, -np.inf), "largestError": mine}
+    return {"worseThanBefore": np.where(mine > before, mine - before, -np.inf), largest: mine}
 
 
 def content(row: Any, encoder: Any) -> str | bytes:
