@@ -49,7 +49,11 @@ def full(tmp_path: Path) -> Path:
     columns = answers(0.93) | {"slice": [HOSTILE if row % 3 else "long" for row in range(600)]}
     columns["student_confidence"] = np.linspace(0.5, 1, 600).tolist()
     columns |= {"control": columns["teacher"][::-1], "incumbent": ["a"] * 500 + ["b"] * 100}
-    gate = {"minRetention": 0.9, "slices": {"minRetention": 0.8, "minItems": 50}, "maxCopiedErrors": 0.05}
+    columns |= {"student_typos": ["b"] * 300 + columns["student"][300:]}
+    gate = {
+        "minRetention": 0.9, "slices": {"minRetention": 0.8, "minItems": 50}, "maxCopiedErrors": 0.05,
+        "robustness": {"maxAccuracyLoss": 0.1, "perturbations": ["typos"]},
+    }  # fmt: skip
     teacher = {"uri": "hf://org/big@main", "digest": DIGEST}
     seen = {"incumbent": teacher, "control": teacher, "teacher": teacher}
     return write_evaluation(tmp_path, columns, gate, **seen)
@@ -73,6 +77,12 @@ def test_every_number_of_a_table_is_the_reports(full: Path, tmp_path: Path) -> N
     shown = [cell for cell in cells if re.fullmatch(r"-?[\d,]+(\.\d+)?|–", cell)]
     assert len(shown) > 60
     assert set(shown) <= known
+
+
+def test_changed_rows_have_their_line(full: Path, tmp_path: Path) -> None:
+    (told,) = json.loads(full.read_text())["verdict"]["perturbations"]
+    found = [row for table in tables(card(full, tmp_path)) for row in table if row[0] == "typos"]
+    assert found == [["typos", told["verdict"], "600", *(number(told[name]) for name in ("value", "low", "high"))]]
 
 
 def test_names_mean_themselves(full: Path, tmp_path: Path) -> None:

@@ -92,6 +92,13 @@ def test_without_being_asked_no_rows_content_leaves_the_data(source: Path, evalu
     assert len(same) == len(set(rows["query"])) == len(set(items["query"])) == len(set(items["cluster"]))
 
 
+def test_a_report_tells_its_task_and_what_the_student_learned_from(source: Path, evaluated: Evaluate) -> None:
+    _, report = evaluated(attempt=1)
+    digest = digest_bytes((source / "train.parquet").read_bytes())
+    assert report["trainingData"] == {"train": {"uri": f"file://{source}/train.parquet", "digest": digest}}
+    assert report["task"] == "text-scoring"
+
+
 def test_examples_are_the_worst_rows_with_their_text(source: Path, evaluated: Evaluate) -> None:
     folder, report = evaluated(attempt=2, report={"examples": True})
     data = (folder / "examples.parquet").read_bytes()
