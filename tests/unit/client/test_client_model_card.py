@@ -79,6 +79,13 @@ def test_every_number_of_a_table_is_the_reports(full: Path, tmp_path: Path) -> N
     assert set(shown) <= known
 
 
+def test_it_tells_on_what_the_student_was_timed(full: Path, tmp_path: Path) -> None:
+    costs = json.loads(full.read_text())["costs"]
+    said = card(full, tmp_path).partition("## Evaluation")[2]
+    assert f"the student's files are {number(costs['artifactBytes'])} bytes" in said
+    assert costs["measuredOn"]["cpu"] in said.replace("\\", "")
+
+
 def test_changed_rows_have_their_line(full: Path, tmp_path: Path) -> None:
     (told,) = json.loads(full.read_text())["verdict"]["perturbations"]
     found = [row for table in tables(card(full, tmp_path)) for row in table if row[0] == "typos"]
