@@ -8,7 +8,9 @@ from .looks import Look
 from .paired_likelihood import LikelihoodItems
 from .policy import CostGate, Gate, PriceGate, RobustnessGate, SliceGate
 from .recorded import items_of
+from .scores import ScoreItems
 from .verdict import Calibration, Comparison, Criterion, Measurement, Outcome, PerturbationResult, SliceResult, Verdict
+from .wins import WinItems
 
 __all__ = [
     "Calibration",
@@ -30,9 +32,11 @@ __all__ = [
     "PerturbationResult",
     "PriceGate",
     "RobustnessGate",
+    "ScoreItems",
     "SliceGate",
     "SliceResult",
     "Verdict",
+    "WinItems",
     "costs_of",
     "decide",
     "items_of",

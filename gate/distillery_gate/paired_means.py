@@ -27,8 +27,12 @@ def ratio(top: Totals, bottom: Totals) -> float:
 
 def ratio_interval(top: Totals, bottom: Totals, level: float) -> Interval:
     """Interval for mean(top) / mean(bottom) of values >= 0, within 0 and LARGEST_RATIO. Both arrays: [n], n >= 2."""
-    t = t_value(len(top) - 1, level)
-    covariance = np.cov(top, bottom) / len(top)
+    return fieller_interval(top, bottom, t_value(len(top) - 1, level))
+
+
+def fieller_interval(top: Totals, bottom: Totals, t: float, unseen: float = 0.0) -> Interval:
+    """Ratios at which the statistic is at most t; `unseen` is added to the variance of each value."""
+    covariance = (np.cov(top, bottom) + unseen * np.eye(2)) / len(top)
     # (mean top - r mean bottom)^2 <= t^2 var(top - r bottom) / n, as a r^2 - 2 b r + c <= 0
     a = float(bottom.mean()) ** 2 - t * t * covariance[1, 1]
     b = float(top.mean()) * float(bottom.mean()) - t * t * covariance[0, 1]

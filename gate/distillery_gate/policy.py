@@ -75,6 +75,10 @@ class Gate(Policy):
     max_perplexity: Annotated[
         float | None, Field(gt=1, description="What the student's perplexity must stay below.")
     ] = None
+    min_score: Annotated[float | None, Field(gt=0, description="Mean score the student must exceed.")] = None
+    min_win_rate: Annotated[
+        float | None, Field(gt=0, lt=1, description="Share of wins, half for ties, the student must exceed.")
+    ] = None
     max_negative_flips: Annotated[
         float | None,
         Field(

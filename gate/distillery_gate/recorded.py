@@ -11,6 +11,8 @@ from .clusters import by_cluster
 from .errors import GateInputError
 from .items import ErrorItems, EvaluationItems, Items
 from .paired_likelihood import LikelihoodItems
+from .scores import ScoreItems
+from .wins import WinItems, points_of
 
 MODELS = ("teacher", "student", "incumbent", "control")
 PERTURBATIONS = ("typos", "case", "truncation", "noise", "blur")
@@ -21,23 +23,30 @@ def items_of(metric: str, columns: Columns) -> Items:
     """The items of recorded columns, of equal length.
 
     Args:
-        metric: "accuracy", "mean absolute error" or "perplexity".
+        metric: "accuracy", "mean absolute error", "perplexity", "exact match", "mean score" or "win rate".
         columns: `teacher` and `student`, and `incumbent` and `control` where there are such: labels, scores, or a
             text's mean negative log-likelihood of a token; `gold`: the right label or score; `tokens`, of a text: how
             many are predicted; `student_confidence` and those of other models, optional: the probability of a label;
             `student_typos` and the like, optional: its answers to the rows as a perturbation changes them;
             `cluster`, optional: what the row belongs to, such as its group or document; `slice`,
             optional; `contaminated`, optional: whether the row stands in what the student learned from.
+            For "exact match" the models have 1 where they are right and 0 where they are wrong, for "mean
+            score" their scores, larger being better; neither has `gold`. "win rate" has in place of models `judge`,
+            whose answer is better: "student", "tie" or "reference"; and, optional, `judge_swapped`, the same where the
+            answers were shown in the other order.
 
     Raises:
         GateInputError: naming the column and the fix.
     """
     if metric not in READERS:
         raise GateInputError(f"metric: {metric!r} is none of {', '.join(READERS)}")
-    rows = len(column(columns, "student"))
+    counted = "judge" if metric == WinItems.metric else "student"
+    rows = len(column(columns, counted))
     for name, values in columns.items():
         if len(values) != rows:
-            raise GateInputError(f"{name}: has {len(values):,} values for {rows:,} of student; record a value per row")
+            raise GateInputError(
+                f"{name}: has {len(values):,} values for {rows:,} of {counted}; record a value per row"
+            )
     return READERS[metric](columns, rows)
 
 
@@ -101,6 +110,26 @@ def contaminated_texts(columns: Columns, places: NDArray[np.intp]) -> NDArray[np
     return by_cluster(checked_results("contaminated", columns["contaminated"], n=len(places)), places) > 0
 
 
+def results(columns: Columns, rows: int) -> EvaluationItems:
+    """Right and wrong answers, found by any rule."""
+    given: dict[str, Any] = {name: columns[name] for name in named(columns)}
+    return EvaluationItems(ids=range(rows), **given, **beside(columns))
+
+
+def scores(columns: Columns, rows: int) -> ScoreItems:
+    """Scores as they are."""
+    given: dict[str, Any] = {name: columns[name] for name in named(columns)}
+    return ScoreItems(ids=range(rows), **given, **beside(columns))
+
+
+def wins(columns: Columns, rows: int) -> WinItems:
+    """Whose answer is better. Raises GateInputError beside models that no judge compared."""
+    if others := [name for name in ("incumbent", "control") if name in columns]:
+        raise GateInputError(f"{others[0]}: a win rate has no such model; judge the student against it by itself")
+    points = np.array(points_of(column(columns, "judge"), columns.get("judge_swapped")))
+    return WinItems(ids=range(rows), student=points, **beside(columns))
+
+
 def named(columns: Columns) -> list[str]:
     """The models that there are. Raises GateInputError without a teacher."""
     column(columns, "teacher")
@@ -120,4 +149,7 @@ READERS: dict[str, Callable[[Columns, int], Items]] = {
     EvaluationItems.metric: right_answers,
     ErrorItems.metric: absolute_errors,
     LikelihoodItems.metric: likelihoods,
+    "exact match": results,
+    ScoreItems.metric: scores,
+    WinItems.metric: wins,
 }

@@ -28,10 +28,15 @@ def jackknife(totals: Totals, units: Totals) -> Totals:
 
 def mean_of_units_interval(totals: Totals, units: Totals, level: float) -> Interval:
     """Interval for the mean of units, from at least two clusters; each end is a one-sided bound at `level`."""
-    effective = float(units.sum() ** 2 / (units**2).sum())
-    reach = t_value(max(1.0, effective - 1), level) * standard_error(jackknife(totals, units))
+    reach = t_of_units(units, level) * standard_error(jackknife(totals, units))
     mean = mean_of_units(totals, units)
     return Interval(mean - reach, mean + reach)
+
+
+def t_of_units(units: Totals, level: float) -> float:
+    """Quantile of Student's t for Kish's effective number of clusters. [clusters]"""
+    effective = float(units.sum() ** 2 / (units**2).sum())
+    return t_value(max(1.0, effective - 1), level)
 
 
 def many_items(clusters: int | None, sizes: Totals) -> int | None:

@@ -12,6 +12,8 @@ ABSOLUTE = {
     "minAccuracy": ("accuracy", True),
     "maxMeanAbsoluteError": ("mean absolute error", False),
     "maxPerplexity": ("perplexity", False),
+    "minScore": ("mean score", True),
+    "minWinRate": ("win rate", True),
 }
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from distillery_gate import ErrorItems, EvaluationItems, GateInputError, LikelihoodItems, items_of
+from distillery_gate import ErrorItems, EvaluationItems, GateInputError, LikelihoodItems, ScoreItems, items_of
 
 LABELS = {
     "item": [0, 1, 2], "cluster": ["x", "x", "y"], "slice": ["de", "en", "en"], "gold": ["a", "b", "a"],
@@ -50,10 +50,29 @@ def test_likelihoods_are_summed_by_text() -> None:
     assert items.slices.tolist() == ["a", "b"]
 
 
+def test_results_of_any_rule_are_exact_matches_and_need_no_gold() -> None:
+    items = items_of("exact match", {"teacher": [1, 1, 0], "student": [1.0, 0.0, 0.0], "slice": ["a", "a", "b"]})
+    assert isinstance(items, EvaluationItems)
+    assert items.student.tolist() == [True, False, False]
+    assert items.slices.tolist() == ["a", "a", "b"]
+
+
+def test_scores_of_which_larger_ones_are_better_stay_as_they_are() -> None:
+    items = items_of("mean score", {"teacher": [0.5, 1.0], "student": [0.25, 1.0], "cluster": ["x", "y"]})
+    assert isinstance(items, ScoreItems)
+    assert items.student.tolist() == [0.25, 1.0]
+
+
 @pytest.mark.parametrize(
     ("metric", "columns", "words"),
     [
-        ("bleu", LABELS, "metric: 'bleu' is none of accuracy, mean absolute error, perplexity"),
+        (
+            "bleu",
+            LABELS,
+            "metric: 'bleu' is none of accuracy, mean absolute error, perplexity, exact match, mean score",
+        ),
+        ("exact match", {"teacher": [1, 1], "student": [1, 0.5]}, "student: item 1 is 0.5; give 1 .right. or 0"),
+        ("mean score", {"teacher": [1, 1], "student": [1, None]}, "student: results are not numbers"),
         ("accuracy", {"gold": ["a"], "student": ["a"]}, "teacher: no such column, only gold, student"),
         ("accuracy", {"teacher": ["a"], "student": ["a"]}, "gold: no such column"),
         ("accuracy", {"teacher": ["a"]}, "student: no such column"),
