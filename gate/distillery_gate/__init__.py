@@ -3,10 +3,12 @@
 from .costs import Costs, Machine, costs_of
 from .decision import decide
 from .errors import GateError, GateInputError
+from .f1 import F1Items
 from .items import ErrorItems, EvaluationItems, Items
 from .looks import Look
 from .paired_likelihood import LikelihoodItems
 from .policy import CostGate, Gate, PriceGate, RobustnessGate, SliceGate
+from .ranking import RankingItems
 from .recorded import items_of
 from .scores import ScoreItems
 from .verdict import Calibration, Comparison, Criterion, Measurement, Outcome, PerturbationResult, SliceResult, Verdict
@@ -20,6 +22,7 @@ __all__ = [
     "Criterion",
     "ErrorItems",
     "EvaluationItems",
+    "F1Items",
     "Gate",
     "GateError",
     "GateInputError",
@@ -31,6 +34,7 @@ __all__ = [
     "Outcome",
     "PerturbationResult",
     "PriceGate",
+    "RankingItems",
     "RobustnessGate",
     "ScoreItems",
     "SliceGate",

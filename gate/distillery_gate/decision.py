@@ -15,10 +15,11 @@ from .criteria.placing import worst_of
 from .criteria.retention import judge_retention
 from .criteria.robustness import judge_robustness
 from .criteria.slices import judge_slices
+from .errors import GateInputError
 from .items import Items
 from .looks import FIRST, Look
 from .pairs import Pair
-from .policy import Gate
+from .policy import METRICS, Gate
 from .verdict import Comparison, Measurement, PerturbationResult, SliceResult, Verdict
 from .wording import decimals_for, evidence
 
@@ -34,8 +35,10 @@ def decide(items: Items, gate: Gate, look: Look = FIRST, costs: Costs | None = N
 
     Raises:
         GateInputError: when the teacher is right on no item, or never wrong by anything, so that there is no ratio; and
-            when the items, or the costs, lack what a criterion of the gate is about.
+            when the items have another metric than the gate asks for; and when they, or the costs, lack what a criterion
+            of the gate is about.
     """
+    check_metric(items, gate)
     spent = look.spent(gate.level)
     gate = gate.model_copy(update={"level": look.level(gate.level)})
     criteria, slices = [judge_retention(items, gate)], tuple[SliceResult, ...]()
@@ -72,6 +75,15 @@ def decide(items: Items, gate: Gate, look: Look = FIRST, costs: Costs | None = N
         comparisons=tuple(compare(items, gate)),
         measurements=measure_all(items, gate.level),
     )
+
+
+def check_metric(items: Items, gate: Gate) -> None:
+    """Raises GateInputError where the items are measured by another metric than the gate asks for."""
+    if gate.metric is not None and METRICS[gate.metric] != items.metric:
+        raise GateInputError(
+            f"metric: the gate asks for {METRICS[gate.metric]} and the items have {items.metric}; give items of that"
+            " metric, or change the gate"
+        )
 
 
 def compare(items: Items, gate: Gate) -> Iterator[Comparison]:

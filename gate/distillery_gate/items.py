@@ -73,6 +73,10 @@ class Items(ABC):
     def items_needed(self, threshold: float, level: float) -> int | None:
         """Items that show the student's value beyond a threshold, on the better side, with 80 % power."""
 
+    def under(self, metric: str) -> "Items | None":
+        """The same items, measured by this metric; None where they have no such results."""
+        return self if metric == self.metric else None
+
     @abstractmethod
     def kept(self, ratio: str) -> str:
         """The words for a ratio to the teacher."""

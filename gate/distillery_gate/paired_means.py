@@ -7,6 +7,7 @@ t statistic of top - r * bottom, and the interval holds every r that it does not
 from math import ceil, inf, sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .clusters import Totals, t_value
 from .intervals import MOST_ITEMS, POWER, Interval, z_value
@@ -33,14 +34,19 @@ def ratio_interval(top: Totals, bottom: Totals, level: float) -> Interval:
 def fieller_interval(top: Totals, bottom: Totals, t: float, unseen: float = 0.0) -> Interval:
     """Ratios at which the statistic is at most t; `unseen` is added to the variance of each value."""
     covariance = (np.cov(top, bottom) + unseen * np.eye(2)) / len(top)
-    # (mean top - r mean bottom)^2 <= t^2 var(top - r bottom) / n, as a r^2 - 2 b r + c <= 0
-    a = float(bottom.mean()) ** 2 - t * t * covariance[1, 1]
-    b = float(top.mean()) * float(bottom.mean()) - t * t * covariance[0, 1]
-    c = float(top.mean()) ** 2 - t * t * covariance[0, 0]
+    return fieller(float(top.mean()), float(bottom.mean()), covariance, t)
+
+
+def fieller(top: float, bottom: float, covariance: NDArray[np.float64], t: float) -> Interval:
+    """The ratios top / bottom at which top - ratio * bottom is within t standard errors of 0. covariance: [2, 2]"""
+    # (top - r bottom)^2 <= t^2 var(top - r bottom), as a r^2 - 2 b r + c <= 0
+    a = bottom**2 - t * t * covariance[1, 1]
+    b = top * bottom - t * t * covariance[0, 1]
+    c = top**2 - t * t * covariance[0, 0]
     spread = sqrt(max(0.0, b * b - a * c))
     if a > 0:
         return Interval(bounded((b - spread) / a), bounded((b + spread) / a))
-    # The bottom mean may be 0: no upper bound. Of the two roots the one above 0 bounds the ratio from below.
+    # The bottom may be 0: no upper bound. Of the two roots the one above 0 bounds the ratio from below.
     lower = c / (b + spread) if c > 0 and b + spread > 0 else (0.0 if c <= 0 else inf)
     return Interval(bounded(lower), LARGEST_RATIO)
 

@@ -10,6 +10,14 @@ MIN_RETENTION = Field(gt=0, le=1, description="Share of the teacher's accuracy t
 INCUMBENT_MARGIN = Field(ge=0, lt=1, description="Accuracy that may be lost to the incumbent; 0.01 is one point.")
 LEVEL = Field(gt=0, le=0.2, description="One-sided error of all verdicts on one test set together, in each criterion.")
 
+# Of the names that a gate knows metrics by, what items call them.
+METRICS = {
+    "accuracy": "accuracy",
+    "macroF1": "macro F1",
+    "meanAbsoluteError": "mean absolute error",
+    "ndcg": "NDCG@10",
+}
+
 
 class Policy(BaseModel):
     """Unknown fields, text and booleans in place of numbers are refused."""
@@ -63,12 +71,18 @@ class CostGate(Policy):
 class Gate(Policy):
     """Thresholds and error level. What is not set is not asked."""
 
+    metric: Annotated[
+        Literal["accuracy", "macroF1", "meanAbsoluteError", "ndcg"] | None,
+        Field(description="What the items must be measured by; any metric where it is not set."),
+    ] = None
     min_retention: Annotated[float, MIN_RETENTION]
     incumbent_margin: Annotated[float, INCUMBENT_MARGIN] = 0.0
     chance_accuracy: Annotated[
         float | None, Field(ge=0, lt=1, description="Accuracy of guessing, which the teacher must exceed.")
     ] = None
     min_accuracy: Annotated[float | None, Field(gt=0, lt=1, description="Accuracy the student must exceed.")] = None
+    min_f1: Annotated[float | None, Field(gt=0, lt=1, description="Macro F1 the student must exceed.")] = None
+    min_ndcg: Annotated[float | None, Field(gt=0, lt=1, description="NDCG@10 the student must exceed.")] = None
     max_mean_absolute_error: Annotated[
         float | None, Field(gt=0, description="What the student's mean absolute error must stay below.")
     ] = None

@@ -25,7 +25,7 @@ def share_interval(hits: Hits, clusters: Clusters, level: float) -> Interval:
     return wilson_interval(found / effect, n / effect, critical_value(totals, level))
 
 
-def exact_interval(found: int, n: int, level: float) -> Interval:
+def exact_interval(found: float, n: float, level: float) -> Interval:
     """Shares at which as many hits as `found`, or as few, have a chance of `level`."""
     low = 0.0 if found == 0 else float(betaincinv(found, n - found + 1, level))
     high = 1.0 if found == n else float(betaincinv(found + 1, n - found, 1 - level))

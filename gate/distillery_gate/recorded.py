@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from .checks import checked_numbers, checked_results
 from .clusters import by_cluster
 from .errors import GateInputError
+from .f1 import F1Items
 from .items import ErrorItems, EvaluationItems, Items
 from .paired_likelihood import LikelihoodItems
+from .ranking import RankingItems, ranked
 from .scores import ScoreItems
 from .wins import WinItems, points_of
 
@@ -23,13 +25,15 @@ def items_of(metric: str, columns: Columns) -> Items:
     """The items of recorded columns, of equal length.
 
     Args:
-        metric: "accuracy", "mean absolute error", "perplexity", "exact match", "mean score" or "win rate".
+        metric: "accuracy", "macro F1", "mean absolute error", "NDCG@10", "perplexity", "exact match", "mean score" or "win
+            rate".
         columns: `teacher` and `student`, and `incumbent` and `control` where there are such: labels, scores, or a
             text's mean negative log-likelihood of a token; `gold`: the right label or score; `tokens`, of a text: how
-            many are predicted; `student_confidence` and those of other models, optional: the probability of a label;
-            `student_typos` and the like, optional: its answers to the rows as a perturbation changes them;
-            `cluster`, optional: what the row belongs to, such as its group or document; `slice`,
-            optional; `contaminated`, optional: whether the row stands in what the student learned from.
+            many are predicted; `query`, of NDCG: what the row's text is ranked for; `student_confidence` and those of
+            other models, optional: the probability of a label; `student_typos` and the like, optional: its answers to
+            the rows as a perturbation changes them; `cluster`, optional: what the row belongs to, such as its group or
+            document; `slice`, optional; `contaminated`, optional: whether the row stands in what the student learned
+            from.
             For "exact match" the models have 1 where they are right and 0 where they are wrong, for "mean
             score" their scores, larger being better; neither has `gold`. "win rate" has in place of models `judge`,
             whose answer is better: "student", "tie" or "reference"; and, optional, `judge_swapped`, the same where the
@@ -59,6 +63,17 @@ def column(columns: Columns, name: str) -> Sequence[Any]:
 
 def right_answers(columns: Columns, rows: int) -> EvaluationItems:
     """Which labels are the gold one, and which wrong ones are the teacher's."""
+    return EvaluationItems(ids=range(rows), **compared_answers(columns))
+
+
+def answered_labels(columns: Columns, rows: int) -> F1Items:
+    """The same, with the labels."""
+    answers = {name: columns[name] for name in named(columns)}
+    return F1Items(ids=range(rows), gold=column(columns, "gold"), answers=answers, **compared_answers(columns))
+
+
+def compared_answers(columns: Columns) -> dict[str, Any]:
+    """What of labels EvaluationItems take."""
     gold, teacher, given = column(columns, "gold"), column(columns, "teacher"), beside(columns)
     for name in named(columns):
         given[name] = [answer == label for answer, label in zip(columns[name], gold, strict=True)]
@@ -72,7 +87,7 @@ def right_answers(columns: Columns, rows: int) -> EvaluationItems:
     given["perturbed"] = {
         name: [answer == label for answer, label in zip(each, gold, strict=True)] for name, each in changed.items()
     }
-    return EvaluationItems(ids=range(rows), **given)
+    return given
 
 
 def absolute_errors(columns: Columns, rows: int) -> ErrorItems:
@@ -82,6 +97,15 @@ def absolute_errors(columns: Columns, rows: int) -> ErrorItems:
     for name in named(columns):
         given[name] = np.abs(checked_numbers(name, columns[name], n=rows, wanted="the score") - gold)
     return ErrorItems(ids=range(rows), **given)
+
+
+def rankings(columns: Columns, rows: int) -> RankingItems:
+    """How well scores rank the texts of each query."""
+    gold = checked_numbers("gold", column(columns, "gold"), n=rows, wanted="the gold score")
+    scores = {name: checked_numbers(name, columns[name], n=rows, wanted="the score") for name in named(columns)}
+    known = columns.get("contaminated")
+    contaminated = None if known is None else checked_results("contaminated", known, n=rows)
+    return ranked(column(columns, "query"), gold, scores, columns.get("cluster"), columns.get("slice"), contaminated)
 
 
 def likelihoods(columns: Columns, rows: int) -> LikelihoodItems:
@@ -147,7 +171,9 @@ def beside(columns: Columns) -> dict[str, Any]:
 
 READERS: dict[str, Callable[[Columns, int], Items]] = {
     EvaluationItems.metric: right_answers,
+    F1Items.metric: answered_labels,
     ErrorItems.metric: absolute_errors,
+    RankingItems.metric: rankings,
     LikelihoodItems.metric: likelihoods,
     "exact match": results,
     ScoreItems.metric: scores,

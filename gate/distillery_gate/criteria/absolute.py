@@ -10,6 +10,8 @@ from .placing import above, below, remark
 # Name of the criterion: the metric it is of, and whether more of it is better.
 ABSOLUTE = {
     "minAccuracy": ("accuracy", True),
+    "minF1": ("macro F1", True),
+    "minNdcg": ("NDCG@10", True),
     "maxMeanAbsoluteError": ("mean absolute error", False),
     "maxPerplexity": ("perplexity", False),
     "minScore": ("mean score", True),
@@ -26,11 +28,12 @@ def judge_absolute(items: Items, gate: Gate) -> list[Criterion]:
 def judge_limit(items: Items, name: str, threshold: float, level: float) -> Criterion:
     """Is the student's value of the metric shown to be on the wanted side of the threshold?"""
     metric, larger = ABSOLUTE[name]
-    if items.metric != metric:
+    found = items.under(metric)
+    if found is None:
         raise GateInputError(f"{name}: the items have {items.metric} and no {metric}; leave it out")
-    value, interval = items.measure(items.student, level)
+    value, interval = found.measure(found.student, level)
     verdict = above(interval, threshold) if larger else below(interval, threshold)
-    needed = items.items_needed(threshold, level) if verdict == "Inconclusive" else None
+    needed = found.items_needed(threshold, level) if verdict == "Inconclusive" else None
     decimals = decimals_for(threshold, *interval)
     shown = evidence(*interval, level=level, n=items.n, clusters=items.cluster_count, decimals=decimals)
     ending = remark(verdict, "below" if larger else "above", needed, items.cluster_count)

@@ -38,9 +38,10 @@ def check_chance(items: Items, gate: Gate) -> None:
     """A share of a teacher that only guesses says nothing. Raises GateInputError."""
     if gate.chance_accuracy is None:
         return
-    if items.metric != "accuracy":
+    found = items.under("accuracy")
+    if found is None:
         raise GateInputError(f"chanceAccuracy: the items have {items.metric}; leave it out")
-    value, interval = items.measure(items.teacher, gate.level)
+    value, interval = found.measure(found.teacher, gate.level)
     if interval.low <= gate.chance_accuracy:
         raise GateInputError(
             f"teacher: accuracy {value:.3f} (at least {interval.low:.3f}, n = {items.n:,}) is not shown to be above"

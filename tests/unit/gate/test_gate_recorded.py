@@ -69,7 +69,7 @@ def test_scores_of_which_larger_ones_are_better_stay_as_they_are() -> None:
         (
             "bleu",
             LABELS,
-            "metric: 'bleu' is none of accuracy, mean absolute error, perplexity, exact match, mean score",
+            "metric: 'bleu' is none of accuracy, macro F1, mean absolute error, NDCG@10, perplexity",
         ),
         ("exact match", {"teacher": [1, 1], "student": [1, 0.5]}, "student: item 1 is 0.5; give 1 .right. or 0"),
         ("mean score", {"teacher": [1, 1], "student": [1, None]}, "student: results are not numbers"),

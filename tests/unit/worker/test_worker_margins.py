@@ -18,7 +18,7 @@ from distillery_api.objective import Margin, Objective
 from distillery_engine import TextTokenizer
 from distillery_worker.context import Context
 from distillery_worker.data.text import query_numbers
-from distillery_worker.evaluation.ranking import ndcg, pairwise_accuracy, ranking
+from distillery_worker.evaluation.ranking import pairwise_accuracy, ranking
 from distillery_worker.losses.margins import margin_loss
 from distillery_worker.stages import train as train_stage
 from distillery_worker.stages.compress import compress
@@ -176,19 +176,6 @@ def test_rows_have_the_number_of_their_query() -> None:
     assert numbers.tolist() == [0, 1, 0]
     assert query_numbers(["x", "y"]) is None
     assert query_numbers([]) is None
-
-
-def test_ndcg_is_the_discounted_gain_as_a_share_of_the_best() -> None:
-    gold = np.array([3.0, 0.0, 1.0])
-    best = 3 + 1 / math.log2(3)
-    assert ndcg(gold, np.array([9.0, 1.0, 5.0])) == pytest.approx(1.0)
-    assert ndcg(gold, np.array([1.0, 9.0, 5.0])) == pytest.approx((1 / math.log2(3) + 3 / 2) / best)
-    tied = (4 / 3) * (1 + 1 / math.log2(3) + 1 / 2) / best
-    assert ndcg(gold, np.zeros(3)) == pytest.approx(tied)
-    assert ndcg(np.arange(12.0)[::-1], np.array([0.5, *np.arange(11.0)])) == pytest.approx(
-        sum((gain / math.log2(1 + rank)) for rank, gain in enumerate([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], 1))
-        / sum((gain / math.log2(1 + rank)) for rank, gain in enumerate([11, 10, 9, 8, 7, 6, 5, 4, 3, 2], 1))
-    )
 
 
 def test_pairs_of_equal_gold_do_not_count_and_equal_scores_count_half() -> None:
