@@ -6,7 +6,7 @@ Pearson's at the number of items with which a share would have this variance (Ko
 24, 193-201).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from math import ceil
 from types import MappingProxyType
@@ -98,22 +98,24 @@ class F1Items(EvaluationItems):
         if self.n < 2:
             raise GateInputError("ids: one item says nothing about the spread of F1; evaluate at least two")
         gold = checked_labels("gold", self.gold, n=self.n)
-        numbers = {label: number for number, label in enumerate(sorted(set(gold)))}
-        object.__setattr__(self, "gold", read_only(numbered(gold, numbers)))
         models = ["teacher", "student", *(name for name in OPTIONAL if getattr(self, name) is not None)]
-        told = {name: self._checked_answers(name, numbers) for name in models}
+        labels = {name: checked_labels(f"answers.{name}", self.answers.get(name), n=self.n) for name in models}
+        if strange := [name for name, each in labels.items() if isinstance(each, list) != isinstance(gold, list)]:
+            raise GateInputError(f"answers.{strange[0]}: text where gold is integers, or the reverse; give both alike")
+        object.__setattr__(self, "gold", read_only(numbers_of(gold, gold)))
+        told = {name: read_only(numbers_of(each, gold)) for name, each in labels.items()}
         object.__setattr__(self, "answers", MappingProxyType(told))
+        for name in models:
+            self._check_agree(name)
 
-    def _checked_answers(self, name: str, numbers: Mapping[Any, int]) -> Labels:
-        """The numbers of a model's answers. Raises GateInputError where they are not right where it is."""
-        found = numbered(checked_labels(f"answers.{name}", self.answers.get(name), n=self.n), numbers)
-        strange = (found == self.gold) != getattr(self, name)
+    def _check_agree(self, name: str) -> None:
+        """Raises GateInputError where a model's answers are not right where it is."""
+        strange = (self.answers[name] == self.gold) != getattr(self, name)
         if strange.any():
             raise GateInputError(
                 f"answers.{name}: item {first_index(strange)} does not agree with {name}, which says where the answer"
                 " is the gold label; make both of the same answers"
             )
-        return read_only(found)
 
     def _estimate(self, results: NDArray[Any]) -> Estimate:
         """Of the model whose right answers these are."""
@@ -168,20 +170,27 @@ def effective_items(found: Estimate) -> float:
     return min(most, found.value * (1 - found.value) / variance) if variance > 0 else most
 
 
-def checked_labels(field: str, given: Any, *, n: int) -> list[Any]:
-    """The labels as a list of n texts or n integers. Raises GateInputError."""
+def checked_labels(field: str, given: Any, *, n: int) -> list[str] | Labels:
+    """The labels: a list of n texts, or an array of n integers. Raises GateInputError."""
     if given is None or isinstance(given, str):
         raise GateInputError(f"{field}: missing; give the label of each of the {n:,} items")
+    if len(given) != n:
+        raise GateInputError(f"{field}: has {len(given):,} labels for {n:,} ids; give the label of each item")
+    if isinstance(given, np.ndarray) and given.dtype.kind == "i":
+        return given.astype(np.intp)
     labels = given.tolist() if isinstance(given, np.ndarray) else list(given)
-    if len(labels) != n:
-        raise GateInputError(f"{field}: has {len(labels):,} labels for {n:,} ids; give the label of each item")
     kinds = {type(label) for label in labels}
     if kinds not in ({str}, {int}):
         found = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise GateInputError(f"{field}: must be all text or all integers, found {found}; give a label per item")
-    return labels
+    return labels if str in kinds else np.array(labels, dtype=np.intp)
 
 
-def numbered(labels: Sequence[Any], numbers: Mapping[Any, int]) -> Labels:
-    """Their numbers, -1 for those without one. [n]"""
-    return np.array([numbers.get(label, -1) for label in labels], dtype=np.intp)
+def numbers_of(labels: list[str] | Labels, gold: list[str] | Labels) -> Labels:
+    """Their places among the labels that occur in gold, -1 for those that do not. Both: [n]; [n]"""
+    if isinstance(labels, list):
+        places = {label: place for place, label in enumerate(sorted(set(gold)))}
+        return np.array([places.get(label, -1) for label in labels], dtype=np.intp)
+    known = np.unique(gold)
+    found = np.minimum(np.searchsorted(known, labels), len(known) - 1)
+    return np.where(known[found] == labels, found, -1)
