@@ -2,9 +2,9 @@
 
 Every cell of a grid simulates evaluations of a student that is exactly at a threshold, and counts those that pass. The
 grid is over the teacher's accuracy, how often student and teacher differ, the number of items, how they are clustered,
-how many slices there are, how many students look at one test set, and in how many stages a verdict is taken. A cell's
-lower bound is Clopper and Pearson's at 0.01 divided by the number of cells, so that with a probability of 99 % no true
-rate is below its own.
+how many slices there are, the metric, how many students look at one test set, and in how many stages a verdict is taken.
+A cell's lower bound is Clopper and Pearson's at 0.01 divided by the number of cells, so that with a probability of 99 %
+no true rate is below its own.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from distillery_gate.pairs import ErrorsPair
 from distillery_gate.proportion import exact_interval
 from gate_cells import LEVEL, Cell, Rates, evaluations
 from gate_looks import rates as rates_of_looks
+from gate_metrics import rates as rates_of_metrics
 
 SLICES = (1, 5, 20)
 SIZES = (20, 50, 100, 300, 1000, 10_000)
@@ -160,6 +161,7 @@ def main() -> None:
     for slices in SLICES:
         rates[f"{slices} slices"] = sliced(slices, random, simulations)
     rates |= rates_of_looks(random, simulations)
+    rates |= rates_of_metrics(random, simulations)
     worst = sorted(rates, key=lambda name: -rates[name])[:5]
     for name in worst:
         print(f"{rates[name] / simulations:.4f} {name}", file=sys.stderr)
