@@ -11,10 +11,19 @@ from .gate_criteria import POINT, Criteria, Retention, SliceGate
 from .robustness import RobustnessGate, perturbation_rules
 from .schema import rules
 
+EXCEEDABLE = "write a share of 1 that can be exceeded: 0.8, not 80"
+
 
 class GateSpec(Criteria):
     """What the evidence must show. A model's own gate is the floor: the stricter value of the two counts."""
 
+    metric: (
+        Annotated[
+            Literal["accuracy", "macroF1", "meanAbsoluteError", "ndcg"],
+            Field(description="What models are compared by; accuracy, meanAbsoluteError or perplexity without it."),
+        ]
+        | None
+    ) = None
     min_retention: Retention = 0.95
     incumbent_margin: Annotated[
         float,
@@ -44,7 +53,31 @@ class GateSpec(Criteria):
                 gt=0,
                 lt=1,
                 description="Accuracy that the student must exceed.",
-                json_schema_extra=rules(("self < 1.0", "write a share of 1 that can be exceeded: 0.8, not 80")),
+                json_schema_extra=rules(("self < 1.0", EXCEEDABLE)),
+            ),
+        ]
+        | None
+    ) = None
+    min_f1: (
+        Annotated[
+            float,
+            Field(
+                gt=0,
+                lt=1,
+                description="Macro F1 that the student must exceed.",
+                json_schema_extra=rules(("self < 1.0", EXCEEDABLE)),
+            ),
+        ]
+        | None
+    ) = None
+    min_ndcg: (
+        Annotated[
+            float,
+            Field(
+                gt=0,
+                lt=1,
+                description="NDCG@10 that the student must exceed.",
+                json_schema_extra=rules(("self < 1.0", EXCEEDABLE)),
             ),
         ]
         | None
@@ -145,6 +178,8 @@ def asked(gate: Mapping[str, Any]) -> dict[str, Any]:
 TASKS_OF = {
     "chanceAccuracy": ("text-classification", "image-classification"),
     "minAccuracy": ("text-classification", "image-classification"),
+    "minF1": ("text-classification", "image-classification"),
+    "minNdcg": ("text-scoring",),
     "maxNegativeFlips": ("text-classification", "image-classification"),
     "maxCopiedErrors": ("text-classification", "image-classification"),
     "maxCalibrationError": ("text-classification", "image-classification"),
@@ -152,6 +187,20 @@ TASKS_OF = {
     "maxMeanAbsoluteError": ("text-scoring",),
     "maxPerplexity": ("causal-lm",),
 }
+# Which tasks can be judged by a metric; the first of a task is its default.
+TASKS_OF_METRIC = {
+    "accuracy": ("text-classification", "image-classification"),
+    "macroF1": ("text-classification", "image-classification"),
+    "meanAbsoluteError": ("text-scoring",),
+    "ndcg": ("text-scoring",),
+}
+# Limits that are about one metric, which the gate must then be by.
+METRIC_OF = {"minF1": "macroF1", "minNdcg": "ndcg", "maxMeanAbsoluteError": "meanAbsoluteError"}
+
+
+def default_metric(task: str) -> str | None:
+    """What a gate without a metric compares by; None where there is no choice."""
+    return next((metric for metric, tasks in TASKS_OF_METRIC.items() if task in tasks), None)
 
 
 def gate_rules(gate: str) -> tuple[tuple[str, str, str], ...]:
@@ -164,12 +213,29 @@ def gate_rules(gate: str) -> tuple[tuple[str, str, str], ...]:
         )
         for name, tasks in TASKS_OF.items()
     ]
+    by_metric = [
+        (
+            f"!has(self{gate}.metric) || self{gate}.metric != '{metric}' || self.task in {list(tasks)}",
+            f"{metric} is for {' and '.join(tasks)} alone; remove it",
+            f"{gate}.metric",
+        )
+        for metric, tasks in TASKS_OF_METRIC.items()
+    ]
+    limits = [
+        (
+            f"!has(self{gate}.{name}) || (has(self{gate}.metric) ? self{gate}.metric :"
+            f" '{default_metric(TASKS_OF_METRIC[metric][0])}') == '{metric}'",
+            f"{name} is a limit of metric {metric}; set gate.metric to it, or remove the limit",
+            f"{gate}.{name}",
+        )
+        for name, metric in METRIC_OF.items()
+    ]
     extending = (
         f"has(self{gate}.firstRows) == (has(self{gate}.onInconclusive) && self{gate}.onInconclusive == 'Extend')",
         "onInconclusive: Extend begins with firstRows held-out rows, and nothing else does; set both or neither",
         f"{gate}.firstRows",
     )
-    return (*by_task, *perturbation_rules(gate), extending)
+    return (*by_task, *by_metric, *limits, *perturbation_rules(gate), extending)
 
 
 JOB_GATE_RULES = (
@@ -178,6 +244,11 @@ JOB_GATE_RULES = (
         "!has(self.gate.slices) || has(self.dataset.columns.slice)",
         "name in dataset.columns.slice the column whose values are the slices",
         ".dataset.columns.slice",
+    ),
+    (
+        "!has(self.gate.metric) || self.gate.metric != 'ndcg' || has(self.dataset.columns.query)",
+        "gate.metric ndcg ranks the texts of a query; name the column of queries in dataset.columns.query",
+        ".dataset.columns.query",
     ),
     (
         "!has(self.gate.maxCopiedErrors) || has(self.training.control)",

@@ -26,13 +26,15 @@ class Criteria(Model):
     """What two gates may both ask for: of each value the stricter one counts, and what either sets is asked."""
 
     def stricter(self, other: Self) -> Self:
-        """The stricter of each value."""
+        """The stricter of each value; the metric is that of `other`, since none is stricter."""
         fields = type(self).model_fields
         return type(self)(**{name: stricter_of(name, getattr(self, name), getattr(other, name)) for name in fields})
 
 
 def stricter_of(name: str, one: Any, other: Any) -> Any:
     """The stricter of two values of a field, by whether its name is of something that must be exceeded."""
+    if name == "metric":
+        return other
     if one is None or other is None:
         return other if one is None else one
     if isinstance(one, Criteria):

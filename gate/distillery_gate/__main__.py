@@ -15,6 +15,7 @@ from .tables import read_columns
 
 EXITS = {"Pass": 0, "Fail": 1, "Inconclusive": 2}
 WRONG = 3  # wrong input: there is no verdict
+LABELLED = ("accuracy", "macro F1")  # metrics of labels, which may look like numbers
 METRICS = {name.replace(" ", "-"): name for name in READERS}
 
 
@@ -62,7 +63,7 @@ def add_decide(command: argparse.ArgumentParser) -> None:
 def recorded_items(options: argparse.Namespace) -> Items:
     """The items of a file of columns."""
     metric = METRICS[options.metric]
-    return items_of(metric, read_columns(options.items, labels=metric == "accuracy"))
+    return items_of(metric, read_columns(options.items, labels=metric in LABELLED))
 
 
 def add_harness(command: argparse.ArgumentParser) -> None:

@@ -35,8 +35,8 @@ def decide(items: Items, gate: Gate, look: Look = FIRST, costs: Costs | None = N
 
     Raises:
         GateInputError: when the teacher is right on no item, or never wrong by anything, so that there is no ratio; and
-            when the items have another metric than the gate asks for; and when they, or the costs, lack what a criterion
-            of the gate is about.
+            when the items have another metric than the gate asks for; and when they, or the costs, lack what a
+            criterion of the gate is about.
     """
     check_metric(items, gate)
     spent = look.spent(gate.level)

@@ -27,11 +27,16 @@ def add_gate(command: argparse.ArgumentParser) -> None:
     command.add_argument("--costs", metavar="FILE", help="JSON with the keys of costs in a report, for the gate's cost")
     group = command.add_argument_group("gate", "what is asked of the student; lists are JSON")
     group.add_argument("--gate", metavar="FILE", help="JSON with the keys of spec.gate, in place of the options below")
-    for path, field in fields_of(Gate):
+    for path, field in asked_for():
         words = field.description or ""
         if not field.is_required() and field.default is not None:
             words += f" {field.default} by default."
         group.add_argument(option(path), dest=".".join(path), metavar="VALUE", help=words.strip().replace("%", "%%"))
+
+
+def asked_for() -> Iterator[tuple[Path, FieldInfo]]:
+    """The fields that are options: all but the metric, which the items have anyway."""
+    return ((path, field) for path, field in fields_of(Gate) if path != ("metric",))
 
 
 def fields_of(model: type[BaseModel], around: Path = ()) -> Iterator[tuple[Path, FieldInfo]]:
@@ -56,7 +61,7 @@ def option(path: Path) -> str:
 
 def gate_asked(options: argparse.Namespace) -> Gate:
     """The gate of the command line. Raises GateInputError, naming the field and the fix."""
-    given = {path: text for path, _ in fields_of(Gate) if (text := getattr(options, ".".join(path))) is not None}
+    given = {path: text for path, _ in asked_for() if (text := getattr(options, ".".join(path))) is not None}
     if options.gate is None:
         return checked_gate(nested(given))
     if given:

@@ -181,8 +181,8 @@ def ranked(
         student=measured["student"],
         incumbent=measured.get("incumbent"),
         control=measured.get("control"),
-        clusters=one_each("cluster", clusters, queries, query, first),
-        slices=one_each("slice", slices, queries, query, first),
+        clusters=one_each("cluster", clusters, queries, first),
+        slices=one_each("slice", slices, queries, first),
         contaminated=None if contaminated is None else by_cluster(contaminated[texts], part) > 0,
         unranked=ndcg(part, gains_of, np.zeros(len(texts))),
         left_out=int(np.count_nonzero(~chosen)),
@@ -205,9 +205,7 @@ def numbered(names: Any) -> Queries:
     return np.unique(np.array(names), return_inverse=True)[1]
 
 
-def one_each(
-    field: str, names: Sequence[Any] | None, queries: Queries, query: Sequence[Any], first: Queries
-) -> list[Any] | None:
+def one_each(field: str, names: Sequence[Any] | None, queries: Queries, first: Queries) -> list[Any] | None:
     """The name of each query whose first text is given. Raises GateInputError where texts of a query have several."""
     if names is None:
         return None
@@ -217,7 +215,7 @@ def one_each(
     torn = last[queries] != numbers
     if torn.any():
         raise GateInputError(
-            f"{field}: texts of query {query[first_index(torn)]!r} have several, and are judged as one; give all texts"
-            f" of a query one {field}"
+            f"{field}: item {first_index(torn)} has another one than other texts of its query, which are judged as one;"
+            f" give all texts of a query one {field}"
         )
     return [names[row] for row in first]

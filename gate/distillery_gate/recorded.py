@@ -25,8 +25,8 @@ def items_of(metric: str, columns: Columns) -> Items:
     """The items of recorded columns, of equal length.
 
     Args:
-        metric: "accuracy", "macro F1", "mean absolute error", "NDCG@10", "perplexity", "exact match", "mean score" or "win
-            rate".
+        metric: "accuracy", "macro F1", "mean absolute error", "NDCG@10", "perplexity", "exact match", "mean score" or
+            "win rate".
         columns: `teacher` and `student`, and `incumbent` and `control` where there are such: labels, scores, or a
             text's mean negative log-likelihood of a token; `gold`: the right label or score; `tokens`, of a text: how
             many are predicted; `query`, of NDCG: what the row's text is ranked for; `student_confidence` and those of

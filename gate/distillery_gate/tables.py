@@ -10,7 +10,7 @@ from typing import Any
 from .errors import GateInputError
 from .recorded import MODELS
 
-NEVER_EMPTY = ("gold", "cluster", "slice")
+NEVER_EMPTY = ("gold", "query", "cluster", "slice")
 
 
 def read_text(path: str) -> str:

@@ -18,7 +18,7 @@ from .job_running import POD_PATIENCE, SUSPENDED, cannot_judge, deletion, runnin
 from .names import ATTEMPT, BATCH_JOB, SERVICE, STAGE, stage_job
 from .plans import Apply, Create, Note, Plan, seconds_between
 from .pod_groups import pods_of, train_service, train_service_name
-from .resolve import resolve
+from .resolve import other_metric, resolve
 from .settings import Settings
 from .stage_manifests import build_run, build_stage_job
 
@@ -39,7 +39,11 @@ def plan_job(view: JobView, settings: Settings, now: str) -> Plan:
     if held.resolved is None:
         if view.spec.suspend or waits_for_model(state):
             return finished_plan(state)
-        state.resolved = resolve(view.spec, view.model.spec if view.model else None, settings)
+        model = view.model.spec if view.model else None
+        state.resolved = resolve(view.spec, model, settings)
+        if refused := other_metric(view.spec, model):
+            fail(state, "preflight", refused)
+            return finished_plan(state)
     for stage in STAGES:
         if state.stages[stage].state in ("Done", "Skipped"):
             continue

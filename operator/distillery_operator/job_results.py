@@ -87,6 +87,8 @@ FAILED_BY = {
     "retention": "RetentionBelowThreshold",
     "incumbent": "WorseThanIncumbent",
     "minAccuracy": "QualityBelowLimit",
+    "minF1": "QualityBelowLimit",
+    "minNdcg": "QualityBelowLimit",
     "maxMeanAbsoluteError": "QualityBelowLimit",
     "maxPerplexity": "QualityBelowLimit",
     "negativeFlips": "TooManyFlips",

@@ -2,9 +2,9 @@
 
 Every cell of a grid simulates evaluations of a student that is exactly at a threshold, and counts those that pass. The
 grid is over the teacher's accuracy, how often student and teacher differ, the number of items, how they are clustered,
-how many slices there are, the metric, how many students look at one test set, and in how many stages a verdict is taken.
-A cell's lower bound is Clopper and Pearson's at 0.01 divided by the number of cells, so that with a probability of 99 %
-no true rate is below its own.
+how many slices there are, the metric, how many students look at one test set, and in how many stages a verdict is
+taken. A cell's lower bound is Clopper and Pearson's at 0.01 divided by the number of cells, so that with a probability
+of 99 % no true rate is below its own.
 """
 
 import argparse

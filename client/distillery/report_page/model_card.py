@@ -14,7 +14,7 @@ from jinja2 import Environment, StrictUndefined
 
 from ..errors import Refused
 from ..recorded_report import Recorded
-from .page import TITLES, number
+from .page import TITLES, number, upper_first
 
 if TYPE_CHECKING:
     from distillery_gate import Verdict
@@ -23,7 +23,10 @@ PIPELINES = {
     "text-classification": "text-classification", "text-scoring": "text-classification",
     "image-classification": "image-classification", "causal-lm": "text-generation",
 }  # fmt: skip
-METRICS = {"accuracy": "accuracy", "mean absolute error": "mae", "perplexity": "perplexity"}
+METRICS = {
+    "accuracy": "accuracy", "macro F1": "f1", "NDCG@10": "ndcg", "mean absolute error": "mae",
+    "perplexity": "perplexity",
+}  # fmt: skip
 
 
 def model_card(recorded: Recorded, verdict: "Verdict") -> str:
@@ -34,7 +37,7 @@ def model_card(recorded: Recorded, verdict: "Verdict") -> str:
     environment = Environment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    environment.filters |= {"number": number, "words": words, "code": code}
+    environment.filters |= {"number": number, "words": words, "code": code, "upper_first": upper_first}
     report = recorded.report.model_dump(by_alias=True)
     if "task" not in report:
         raise Refused(f"{recorded.place}: does not tell its task, which a model card needs; evaluate the student again")
@@ -59,7 +62,7 @@ def front_matter(report: dict[str, Any], student: Any, found: str) -> dict[str, 
         "dataset": {
             "type": test["uri"], "name": test["uri"].rpartition("/")[2], "split": "test", "revision": test["digest"],
         },
-        "metrics": [{"type": metric, "value": student.value, "name": f"{student.metric.capitalize()} ({found})"}],
+        "metrics": [{"type": metric, "value": student.value, "name": f"{upper_first(student.metric)} ({found})"}],
     }  # fmt: skip
     return {
         "pipeline_tag": task,
@@ -79,7 +82,7 @@ def unasked(report: dict[str, Any]) -> list[str]:
     """Fields of the gate that it could have asked for in this task, and did not."""
     fields = asked({field.alias or name: field for name, field in GateSpec.model_fields.items()})
     of_task = (field for field in fields if report["task"] in TASKS_OF.get(field, (report["task"],)))
-    return [field for field in of_task if report["gate"].get(field) is None]
+    return [field for field in of_task if field != "metric" and report["gate"].get(field) is None]
 
 
 def words(text: Any) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 TITLES = {
     "retention": "Retention", "incumbent": "Beside the incumbent", "minAccuracy": "Accuracy",
+    "minF1": "Macro F1", "minNdcg": "NDCG@10",
     "maxMeanAbsoluteError": "Mean absolute error", "maxPerplexity": "Perplexity", "negativeFlips": "Negative flips",
     "copiedErrors": "Copied errors", "calibrationError": "Calibration error", "worstSlice": "Worst slice",
     "robustness": "Robustness", "contamination": "Known test rows",
@@ -28,6 +29,8 @@ TITLES = {
 # What a metric's number is, what counts as one item, and what models answer a row with.
 METRICS = {
     "accuracy": ("the share of right answers; larger is better", "rows", "labels"),
+    "macro F1": ("the mean F1 of the labels that occur in gold; larger is better", "rows", "labels"),
+    "NDCG@10": ("the mean over queries, from 0 to 1; larger is better", "queries", "scores"),
     "mean absolute error": ("in the unit of the scores; smaller is better", "rows", "scores"),
     "perplexity": (
         "e to the power of the mean nats per token; smaller is better", "texts",
@@ -56,6 +59,7 @@ def page(recorded: Recorded, verdict: "Verdict") -> str:
         "bytes": bytes_text,
         "answer": answer,
         "headings": headings,
+        "upper_first": upper_first,
     }
     environment.globals |= {"plot": interval_plot, "curve": calibration_plot}
     template = environment.from_string(files(__package__).joinpath("page.html.j2").read_text())
@@ -91,7 +95,7 @@ def curves(recorded: Recorded, verdict: "Verdict") -> dict[str, list[Any]]:
 
 def flips(recorded: Recorded) -> Iterator[Flips]:
     """Against every other model, where answers are right or wrong."""
-    if recorded.metric != "accuracy":
+    if recorded.metric not in ("accuracy", "macro F1"):
         return
     gold, columns = recorded.columns["gold"], recorded.columns
     student = [answer == label for answer, label in zip(columns["student"], gold, strict=True)]
@@ -121,6 +125,11 @@ def answer(value: Any) -> str:
 def headings(answers: dict[str, Any]) -> list[str]:
     """Those of columns with such answers; # before one of numbers."""
     return [label if isinstance(value, str) else f"#{label}" for label, value in answers.items()]
+
+
+def upper_first(words: str) -> str:
+    """The words as a heading: Accuracy, Macro F1, NDCG@10."""
+    return words[:1].upper() + words[1:]
 
 
 def count(value: int, of: int) -> str:

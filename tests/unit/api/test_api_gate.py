@@ -8,7 +8,8 @@ from distillery_api.robustness import PERTURBATIONS_OF, RobustnessGate
 from pydantic import ValidationError
 
 FULL = {
-    "minRetention": 0.9, "incumbentMargin": 0.02, "chanceAccuracy": 0.25, "minAccuracy": 0.8,
+    "metric": "ndcg", "minRetention": 0.9, "incumbentMargin": 0.02, "chanceAccuracy": 0.25, "minAccuracy": 0.8,
+    "minF1": 0.7, "minNdcg": 0.6,
     "maxMeanAbsoluteError": 0.5, "maxPerplexity": 20.0, "maxNegativeFlips": 0.03, "maxCopiedErrors": 0.02,
     "maxCalibrationError": 0.05, "maxContamination": 0.01,
     "slices": {"minRetention": 0.8, "minItems": 100}, "evidence": "Point", "onInconclusive": "Extend", "firstRows": 500,
@@ -29,6 +30,7 @@ def stricter(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     ("name", "strict"),
     [
         ("minRetention", 0.95), ("incumbentMargin", 0.0), ("chanceAccuracy", 0.3), ("minAccuracy", 0.9),
+        ("minF1", 0.75), ("minNdcg", 0.65),
         ("maxMeanAbsoluteError", 0.4), ("maxPerplexity", 10.0), ("maxNegativeFlips", 0.01), ("maxCopiedErrors", 0.01),
         ("maxCalibrationError", 0.03), ("maxContamination", 0.0),
         ("slices", {"minRetention": 0.85, "minItems": 100}), ("slices", {"minRetention": 0.8, "minItems": 150}),
@@ -48,7 +50,7 @@ def test_the_stricter_value_counts_whoever_sets_it(name: str, strict: Any) -> No
 
 
 def test_a_criterion_that_one_of_two_sets_is_asked() -> None:
-    assert stricter(FULL, {"minRetention": 0.9, "incumbentMargin": 0.02, "evidence": "Point"}) == FULL
+    assert stricter(FULL, {"metric": "ndcg", "minRetention": 0.9, "incumbentMargin": 0.02, "evidence": "Point"}) == FULL
     assert stricter({"minRetention": 0.9, "incumbentMargin": 0.02, "evidence": "Point"}, FULL) == FULL
 
 
@@ -101,3 +103,9 @@ def test_bytes_that_are_no_quantity_are_refused() -> None:
         GateSpec.model_validate({"cost": {"maxArtifactBytes": "20 MB"}})
     with pytest.raises(ValidationError, match="greater than or equal to 1"):
         GateSpec.model_validate({"cost": {"maxArtifactBytes": "500m"}})
+
+
+def test_of_two_metrics_none_is_stricter_and_that_of_the_model_counts() -> None:
+    job, model = GateSpec(metric="macroF1"), GateSpec()
+    assert job.stricter(model).metric is None
+    assert model.stricter(job).metric == "macroF1"

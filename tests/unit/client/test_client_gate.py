@@ -82,6 +82,22 @@ def test_a_signed_report_is_read_with_its_key_and_no_other(
     assert main(asked[:2]) == 0  # nobody asked who wrote it
 
 
+def test_a_verdict_by_macro_f1_and_one_by_ndcg_are_taken_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_evaluation(tmp_path, answers(0.9), {"metric": "macroF1", "minRetention": 0.9}, "macro F1")
+    assert main(["gate", str(path)]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(path.read_text())["verdict"]
+    queries = [f"q{row // 4}" for row in range(400)]
+    columns = {"query": queries, "cluster": queries, "gold": [0.0, 1.0, 0.0, 2.0] * 100}
+    columns |= {"teacher": [0.1, 0.8, 0.2, 0.9] * 100, "student": [0.3, 0.8, 0.2, 0.9] * 100}
+    path = write_evaluation(tmp_path, columns, {"metric": "ndcg", "minRetention": 0.9}, "NDCG@10")
+    assert main(["gate", str(path)]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out) == json.loads(path.read_text())["verdict"]
+    assert "NDCG@10" in shown.err
+
+
 def edited(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
     report = json.loads(path.read_text())
     change(report)

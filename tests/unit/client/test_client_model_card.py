@@ -157,3 +157,15 @@ def test_a_report_without_its_task_makes_no_card(
     full.write_text(json.dumps(report))
     assert main(["report", str(full), "-o", str(tmp_path / "page.html"), "--card", str(tmp_path / "card.md")]) == 3
     assert "does not tell its task" in capsys.readouterr().err
+
+
+def test_a_student_judged_by_ndcg_is_told_in_queries_and_larger_is_better(tmp_path: Path) -> None:
+    columns: dict[str, Any] = {"query": [f"q{row // 4}" for row in range(400)], "gold": [0.0, 1.0, 0.0, 2.0] * 100}
+    columns |= {"teacher": [0.1, 0.8, 0.2, 0.9] * 100, "student": [0.3, 0.8, 0.2, 0.9] * 100}
+    asked = {"metric": "ndcg", "minRetention": 0.9}
+    path = write_evaluation(tmp_path, columns, asked, "NDCG@10", task="text-scoring", ranking={})
+    text = card(path, tmp_path)
+    assert "NDCG@10: larger is better" in text
+    (result,) = ModelCard(text).data.eval_results
+    assert (result.metric_type, result.metric_name[:9]) == ("ndcg", "NDCG@10 (")
+    assert "on 100 held-out queries" in (tmp_path / "page.html").read_text()

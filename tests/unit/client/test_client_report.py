@@ -147,6 +147,14 @@ def test_scores_and_language_models_have_a_page_too(metric: str, tmp_path: Path)
     assert ["Who is right where"] not in page.rows
 
 
+def test_a_gate_by_macro_f1_still_shows_who_is_right_where(tmp_path: Path) -> None:
+    asked = {"metric": "macroF1", "minRetention": 0.9, "minF1": 0.2}
+    page = made(write_evaluation(tmp_path, answers(0.9), asked, "macro F1"), tmp_path)
+    assert page.row("Model")[1] == "Macro F1"
+    assert page.row("Macro F1")[1] == "Pass"
+    assert ["Who is right where"] in page.rows
+
+
 def test_no_page_is_made_of_a_report_that_was_edited(
     full: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -60,6 +60,8 @@ def test_json_lines_say_the_same_as_csv(tmp_path, capsys):
         ("exact-match", "teacher,student", [("1", "1"), ("0", "1"), ("1", "1")] * 100),
         ("mean-score", "teacher,student", [("0.5", "0.5"), ("1", "1")] * 200),
         ("mean-absolute-error", "gold,teacher,student", [("1.5", "1", "1.1"), ("2", "3", "2.5")] * 200),
+        ("macro-F1", "gold,teacher,student", [("1", "1", "1"), ("2", "2", "2"), ("1", "3", "3")] * 100),
+        ("NDCG@10", "query,gold,teacher,student", [(f"q{n // 2}", str(n % 2), "1.5", "2") for n in range(400)]),
         ("perplexity", "cluster,tokens,teacher,student", [(f"doc{n}", "10", "3.25", "3.2") for n in range(50)]),
         ("win-rate", "judge,judge_swapped", [("student", "student"), ("tie", "reference"), ("student", "tie")] * 50),
     ],

@@ -9,11 +9,13 @@ from distillery_gate import (
     Costs,
     ErrorItems,
     EvaluationItems,
+    F1Items,
     Gate,
     Items,
     LikelihoodItems,
     Machine,
     PriceGate,
+    RankingItems,
     RobustnessGate,
     SliceGate,
     decide,
@@ -29,6 +31,11 @@ LABELS = EvaluationItems(
     student_copies=[False] * 100, control_copies=[False] * 100, confidences={"student": [0.5] * 100},
     perturbed={"typos": RIGHT},
 )  # fmt: skip
+NAMED = F1Items(
+    ids=range(4), teacher=[1] * 4, student=[1] * 4, gold=["a", "b"] * 2,
+    answers={"teacher": ["a", "b"] * 2, "student": ["a", "b"] * 2},
+)  # fmt: skip
+QUERIES = RankingItems(ids=range(9), teacher=[1.0] * 9, student=[1.0] * 9, unranked=[0.5] * 9)
 SCORES = ErrorItems(ids=range(9), teacher=[1.0] * 9, student=[1.0] * 9)
 TEXTS = LikelihoodItems(ids=range(9), tokens=[3] * 9, teacher=[6.0] * 9, student=[6.0] * 9)
 ASKED = {
@@ -53,6 +60,7 @@ def names(items: Items, **asked: object) -> set[str]:
 
 def test_every_criterion_of_the_gate_has_a_reason_and_a_title():
     found = names(LABELS, **ASKED) | names(SCORES, max_mean_absolute_error=2.0) | names(TEXTS, max_perplexity=9.0)
+    found |= names(NAMED, min_f1=0.5) | names(QUERIES, min_ndcg=0.5)
     assert found == set(FAILED_BY) == set(TITLES)
     assert set(FAILED_BY.values()) <= VERDICTS
 

@@ -18,6 +18,7 @@ from distillery_worker.stages.preflight import preflight
 from distillery_worker.tasks.classification import Classification
 from distillery_worker.tasks.head import Head
 from distillery_worker.tasks.next_token import NextToken
+from distillery_worker.tasks.scoring import Scoring
 from pydantic.alias_generators import to_camel
 
 LABELS = Classification(["a", "b"])
@@ -70,6 +71,44 @@ def test_a_models_gate_on_perturbations_of_another_task_is_refused() -> None:
     assert "gate.robustness: is for " in refused("GateInput", rows(None), LABELS, "text-scoring", robustness=asked)
 
 
+def test_a_models_metric_is_for_its_tasks_and_limits_are_of_the_metric() -> None:
+    check(rows(None), metric="macroF1", minF1=0.5, minAccuracy=0.5)
+    message = refused("GateInput", rows(None), metric="ndcg")
+    assert message == "gate.metric: ndcg is for text-scoring; change the DistilledModel's gate"
+    message = refused("GateInput", rows(None), minF1=0.5)
+    assert message.startswith("gate.minF1: is a limit of metric macroF1, and the DistilledModel's gate is by accuracy")
+    limits = {"metric": "ndcg", "maxMeanAbsoluteError": 0.5}
+    assert "gate.maxMeanAbsoluteError: is a" in refused("GateInput", pairs(), Scoring(), "text-scoring", **limits)
+
+
+def pairs(gold: tuple[float, ...] = (0, 1, 2), slices: list[str] | None = None, queries: int = 30) -> Rows:
+    """Three texts for each query."""
+    count = 3 * queries
+    texts: list[Any] = [(f"query {row // 3}", f"text {row}") for row in range(count)]
+    return Rows(texts, np.array(gold * queries), "", [f"key {row}" for row in range(count)], None, slices)
+
+
+def test_a_gate_by_ndcg_needs_queries_that_can_be_ranked() -> None:
+    given: tuple[Any, ...] = (Scoring(), "text-scoring")
+    check(pairs(), *given, metric="ndcg")
+    assert "name the column of queries" in refused("GateInput", rows(None), *given, metric="ndcg")
+    assert "dataset.test: gold: item 0 is -1.0" in refused("GateInput", pairs((-1, 0, 1)), *given, metric="ndcg")
+    assert "there is nothing to rank" in refused("GateInput", pairs((1, 1, 1)), *given, metric="ndcg")
+
+
+def test_slices_of_a_gate_by_ndcg_count_queries() -> None:
+    given: tuple[Any, ...] = (Scoring(), "text-scoring")
+    slices = ["de"] * 57 + ["en"] * 33
+    message = refused("SliceTooSmall", pairs(slices=slices), *given, metric="ndcg", slices=SLICES)
+    assert message.startswith("dataset.test: slice 'en' has 11 ")
+    check(pairs(slices=slices), *given, metric="ndcg", slices=SLICES | {"minItems": 11})
+    assert "names no column" in refused("GateInput", pairs(), *given, metric="ndcg", slices=SLICES)
+    slices[0] = "en"
+    assert "slice: item 0 has another one than other texts of its query" in refused(
+        "GateInput", pairs(slices=slices), *given, metric="ndcg"
+    )
+
+
 def test_a_models_gate_on_copied_errors_needs_a_control() -> None:
     assert "set training.control.learningRate" in refused("GateInput", rows(None), maxCopiedErrors=0.02)
     check_held_out(rows(None), LABELS, "text-classification", GateSpec(max_copied_errors=0.02), controlled=True)
@@ -93,7 +132,8 @@ def test_slices_of_a_language_model_count_documents_and_a_document_has_one() -> 
 
 def test_the_gate_is_asked_for_everything_that_a_spec_can_set() -> None:
     spec = {
-        "minRetention": 0.9, "incumbentMargin": 0.02, "chanceAccuracy": 0.25, "minAccuracy": 0.8,
+        "metric": "ndcg", "minRetention": 0.9, "incumbentMargin": 0.02, "chanceAccuracy": 0.25, "minAccuracy": 0.8,
+        "minF1": 0.7, "minNdcg": 0.6,
         "maxMeanAbsoluteError": 0.5, "maxPerplexity": 20.0, "maxNegativeFlips": 0.03, "maxCopiedErrors": 0.02,
         "maxCalibrationError": 0.05, "maxContamination": 0.01,
         "slices": SLICES,

@@ -238,6 +238,10 @@ def test_a_reranker_learns_margins_and_the_report_ranks_every_model(
     made = run(compress, "compress", **keys)
     artifact = {"uri": made.artifact_uri, "digest": made.artifact_digest}
     verdict = run(evaluate, "evaluate", studentKey=found.student_key, artifact=artifact, gate={})
+    ranked = run(
+        evaluate, "evaluate", studentKey=found.student_key, artifact=artifact, attempt=2,
+        gate={"metric": "ndcg", "minRetention": 0.1, "minNdcg": 0.1},
+    )  # fmt: skip
     report = json.loads(Path(verdict.report_uri.removeprefix("file://")).read_text())
     assert report["ranking"].keys() == {"teacher", "student", "control"}
     assert report["ranking"]["teacher"]["queries"] == 12
@@ -248,3 +252,9 @@ def test_a_reranker_learns_margins_and_the_report_ranks_every_model(
     again = ranking(items["query"], np.array(items["gold"]), np.array(items["student"]))
     assert again is not None
     assert again.ndcg_at_10 == pytest.approx(report["ranking"]["student"]["ndcgAt10"])
+    assert [(each.name, each.verdict, each.items) for each in ranked.criteria] == [
+        ("retention", "Pass", 12), ("minNdcg", "Pass", 12)
+    ]  # fmt: skip
+    measured = {each.name: each for each in ranked.measured}
+    assert {each.metric for each in measured.values()} == {"NDCG@10"}
+    assert measured["student"].value == pytest.approx(report["ranking"]["student"]["ndcgAt10"])

@@ -239,6 +239,19 @@ def test_the_whole_run_ends_in_a_verdict_that_can_be_taken_again(pipeline: Pipel
     assert pipeline.evaluate(artifact, incumbent=artifact) == verdict  # published once, then only reported
 
 
+def test_a_gate_by_macro_f1_judges_what_the_items_record(pipeline: Pipeline) -> None:
+    pipeline.label()
+    pipeline.train()
+    made = pipeline.compress()
+    artifact = {"uri": made.artifact_uri, "digest": made.artifact_digest}
+    gate = GATE | {"metric": "macroF1", "minF1": 0.1, "minAccuracy": 0.1, "maxNegativeFlips": 0.9}
+    verdict = pipeline.evaluate(artifact, incumbent=artifact, gate=gate)
+    names = ["retention", "incumbent", "minAccuracy", "minF1", "negativeFlips"]
+    assert [each.name for each in verdict.criteria] == names
+    assert gate_again(["gate", verdict.report_uri]) == {"Pass": 0, "Fail": 1, "Inconclusive": 2}[verdict.result]
+    assert {each.metric for each in verdict.measured} == {"macro F1"}
+
+
 def test_a_verdict_that_extends_looks_at_no_more_rows_than_it_needs(pipeline: Pipeline) -> None:
     pipeline.label()
     pipeline.train()

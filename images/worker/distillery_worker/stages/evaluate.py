@@ -15,6 +15,7 @@ from distillery_api.gate import asked
 from distillery_api.reporting import SIGNATURE
 from distillery_api.run import EvaluateRun
 from distillery_gate import Costs, Gate, GateError, Look, Verdict, decide, items_of
+from distillery_gate.policy import METRICS
 from distillery_storage import NotFound, Prefix, fetch_artifact, open_prefix
 from distillery_storage.signatures import sign
 
@@ -98,7 +99,7 @@ def judge(evaluation: Evaluation, storage: Prefix, costs: Costs) -> Verdict:
     def decided(places: list[int]) -> Verdict:
         evaluation.look_at(places)
         shares.append(len(evaluation.places) / len(evaluation.rows))
-        items = items_of(evaluation.head.metric, columns(evaluation))
+        items = items_of(METRICS[gate.metric] if gate.metric else evaluation.head.metric, columns(evaluation))
         look = Look(number=number, shares=tuple(shares))
         return decide(items, Gate.model_validate(asked(gate.dump())), look, costs)
 
