@@ -65,6 +65,8 @@ def example(schema: dict[str, Any]) -> Any:
         return {name: example(sub) for name, sub in schema["properties"].items()}
     if "additionalProperties" in schema:
         return {"train": example(schema["additionalProperties"])}
+    if schema.get("x-kubernetes-int-or-string"):
+        return 3
     if schema["type"] == "array":
         return [example(schema["items"])]
     if schema["type"] == "string":
