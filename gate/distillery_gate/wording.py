@@ -11,10 +11,10 @@ def evidence(low: float, high: float, *, level: float, n: int, clusters: int | N
 
 
 def decimals_for(threshold: float, *bounds: float) -> int:
-    """Fewest decimals, from three up, at which a bound is printed like the threshold only if it equals it."""
+    """Fewest decimals, from three up, at which threshold and bounds are printed alike only where they are equal."""
+    different = {threshold, *bounds}
     for decimals in range(FEWEST_DECIMALS, MOST_DECIMALS):
-        shown = {f"{bound:.{decimals}f}" for bound in bounds if bound != threshold}
-        if f"{threshold:.{decimals}f}" not in shown:
+        if len({f"{number:.{decimals}f}" for number in different}) == len(different):
             return decimals
     return MOST_DECIMALS
 

@@ -114,7 +114,7 @@ def number(value: Any) -> str:
         return f"{value:,}"
     if 0 < abs(value) < 0.001:
         return f"{value:.3g}"
-    return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}".removesuffix(".0")
 
 
 def answer(value: Any) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from distillery.__main__ import main
 from distillery.report_page.interval_plot import WIDTH, interval_plot
+from distillery.report_page.page import number
 from evaluations import answers, examples, write_evaluation
 
 VOID = {"meta", "line", "circle", "br", "rect", "polyline", "img"}
@@ -220,3 +221,12 @@ def test_rows_that_were_changed_make_no_page(tmp_path: Path, capsys: pytest.Capt
     assert main(["report", str(path), "-o", str(tmp_path / "page.html")]) == 3
     assert "examples.parquet: its digest is sha256:" in capsys.readouterr().err
     assert main(["gate", str(path)]) == 1  # they decide nothing
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, "–"), (8_991_915, "8,991,915"), (8_991_915.0, "8,991,915"), (1234.56, "1,234.6"), (0.5, "0.5000"),
+     (0.0, "0.0000"), (0.0001234, "0.000123")],
+)  # fmt: skip
+def test_numbers_are_written_for_people(value: float | None, shown: str) -> None:
+    assert number(value) == shown

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from distillery_gate import EvaluationItems, Gate, GateInputError, Verdict, decide
+from distillery_gate.wording import decimals_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -177,6 +178,15 @@ def test_a_bound_close_to_its_threshold_is_printed_with_digits_that_tell_them_ap
     retention = named(decide(make_items(7430, 500, 800, 1270), Gate(min_retention=0.9563, level=0.1)), "retention")
     assert retention.verdict == "Pass"
     assert "interval 0.9565 to" in retention.message
+
+
+@pytest.mark.parametrize(
+    ("threshold", "bounds", "decimals"),
+    [(0.95, (0.956, 0.972), 3), (0.95, (0.9501, 0.972), 4), (1.5, (0.00172, 0.00181), 4), (0.5, (0.5, 0.7), 3),
+     (0.1, (0.3, 0.3), 3), (0.1, (0.3, 0.3 + 1e-14), 9)],
+)  # fmt: skip
+def test_bounds_have_as_many_digits_as_tell_them_and_the_threshold_apart(threshold, bounds, decimals):
+    assert decimals_for(threshold, *bounds) == decimals
 
 
 def test_json_is_camel_case_and_reads_back_equal():
