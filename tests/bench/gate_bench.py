@@ -25,6 +25,7 @@ from distillery_gate.pairs import ErrorsPair
 from distillery_gate.proportion import exact_interval
 from gate_cells import LEVEL, Cell, Rates, evaluations
 from gate_looks import rates as rates_of_looks
+from gate_metrics import rare_label
 from gate_metrics import rates as rates_of_metrics
 
 SLICES = (1, 5, 20)
@@ -175,6 +176,7 @@ def main() -> None:
         "worst_power_gap": max(power_gap(cell, random, simulations) for cell in ABOVE),
         "worst_n_error": round(max(abs(items_error(cell, random, simulations)) for cell in ABOVE), 4),
         "worst_as_independent": as_independent(random, simulations // 10),
+        "rare_label": rare_label(random, simulations // 4),
         "heavy_tail": {str(count): heavy_tail(count, random, simulations) for count in (10, 50, 200)},
         "million_items_s": round(a_million_items(), 2),
     }

@@ -23,6 +23,7 @@ APART = (0.05, 0.3, 1.5)  # standard deviation of the student's scores around it
 SIZES = (50, 200, 1000)
 CLUSTERED = (1, 5)  # items in each cluster
 RAREST = 5  # clusters that the rarest label is expected in
+RARE = (1, 2, 4, 8)  # items, or clusters, that the rarest label is expected in where it is rarer than that
 Columns = dict[str, NDArray[np.int64]]
 
 
@@ -87,6 +88,42 @@ def metric_cells() -> Iterator[MetricCell]:
         scores = scored(random, apart, clustered)
         for n in SIZES:
             yield MetricCell("NDCG@10", f"scores {apart} apart", scores, n, clustered)
+
+
+def rare_label(random: np.random.Generator, simulations: int) -> dict[str, dict[str, float]]:
+    """Samples of a student at the threshold of macro F1 that pass, where a label is too rare for the grid."""
+    found = {}
+    for count in RARE:
+        for name, cell in ((f"{count} of 400 items", among_items(random, count)),
+                           (f"{count} of 60 clusters", among_clusters(random, count))):  # fmt: skip
+            passed = cell.promoted(random, simulations)
+            found[name] = {"retention": passed["ratio"] / simulations, "minF1": passed["floor"] / simulations}
+    return found
+
+
+def among_items(random: np.random.Generator, count: int) -> MetricCell:
+    """Ten labels, of which one has so many of 400 items in the mean."""
+    rare = count / 400
+    gold = random.choice(10, size=POPULATION, p=[*[(1 - rare) / 9] * 9, rare])
+    teacher, other = (
+        np.where(random.random(POPULATION) < right, gold, random.integers(10, size=POPULATION))
+        for right in (0.95, 0.85)
+    )
+    student = np.where(random.random(POPULATION) < 0.8, teacher, other)
+    return MetricCell("macro F1", "a rare label", {"gold": gold, "teacher": teacher, "student": student}, 400, 1)
+
+
+def among_clusters(random: np.random.Generator, count: int) -> MetricCell:
+    """Three labels in whole clusters of 10 items, of which one has so many of 60 clusters in the mean."""
+    clusters, rare = POPULATION // 10, count / 60
+    gold = np.repeat(random.choice(3, size=clusters, p=[0.6 - rare / 2, 0.4 - rare / 2, rare]), 10)
+    known = np.repeat(random.beta(2.4, 0.6, size=clusters), 10)
+    teacher, other = (
+        np.where(random.random(POPULATION) < right, gold, random.integers(3, size=POPULATION))
+        for right in (known, 0.9 * known)
+    )
+    student = np.where(random.random(POPULATION) < 0.7, teacher, other)
+    return MetricCell("macro F1", "a rare label", {"gold": gold, "teacher": teacher, "student": student}, 600, 10)
 
 
 def labelled(random: np.random.Generator, shares: NDArray[np.float64], right: float, clustered: int) -> Columns:
