@@ -2,7 +2,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup lock crds fixtures lint unit cluster faults soak e2e test images up down demo bench-demo bench-operator bench-churn bench-label bench-label-kinds bench-train bench-losses bench-quality bench-gate clean
+.PHONY: help setup lock crds fixtures lint unit cluster faults soak e2e test images up down demo bench-demo bench-operator bench-churn bench-label bench-label-kinds bench-recheck bench-train bench-losses bench-quality bench-gate clean
 
 export DISTILLERY_CACHE ?= /var/cache/distillery
 # Of this clone: the virtualenv is shared and holds none of the project's code.
@@ -90,6 +90,11 @@ bench-label: setup ## labelling beside the teacher's forward pass; TEACHER=folde
 
 bench-label-kinds: setup ## sampled labels against top-k at equal bytes, about an hour of CPU; the last line is JSON
 	@$(VENV)/bin/python tests/bench/label_kinds_bench.py "$$($(VENV)/bin/python examples/sotu/prepare.py | tail -1)"
+
+bench-recheck: setup ## what moves stored labels, beside what their re-check allows, under a minute; the last line is JSON
+	@$(VENV)/bin/python tests/bench/recheck_bench.py \
+	  "$$($(VENV)/bin/python examples/wordnet/prepare.py --size tiny | tail -1)" \
+	  "$$($(VENV)/bin/python examples/sotu/prepare.py --size tiny | tail -1)"
 
 bench-train: setup ## learning from labels beside plain cross-entropy, time and memory; the last line is JSON
 	@$(VENV)/bin/python tests/bench/train_bench.py
