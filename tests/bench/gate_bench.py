@@ -27,6 +27,8 @@ from gate_cells import LEVEL, Cell, Rates, evaluations
 from gate_looks import rates as rates_of_looks
 from gate_metrics import rare_label
 from gate_metrics import rates as rates_of_metrics
+from gate_scores import WINS_LEVEL, win_rates
+from gate_scores import rates as rates_of_scores
 
 SLICES = (1, 5, 20)
 SIZES = (20, 50, 100, 300, 1000, 10_000)
@@ -162,6 +164,7 @@ def main() -> None:
     for slices in SLICES:
         rates[f"{slices} slices"] = sliced(slices, random, simulations)
     rates |= rates_of_looks(random, simulations)
+    rates |= rates_of_scores(random, simulations)
     rates |= rates_of_metrics(random, simulations)
     worst = sorted(rates, key=lambda name: -rates[name])[:5]
     for name in worst:
@@ -177,6 +180,7 @@ def main() -> None:
         "worst_n_error": round(max(abs(items_error(cell, random, simulations)) for cell in ABOVE), 4),
         "worst_as_independent": as_independent(random, simulations // 10),
         "rare_label": rare_label(random, simulations // 4),
+        "win_rates": {"level": WINS_LEVEL} | win_rates(),
         "heavy_tail": {str(count): heavy_tail(count, random, simulations) for count in (10, 50, 200)},
         "million_items_s": round(a_million_items(), 2),
     }
