@@ -99,7 +99,7 @@ bench-recheck: setup ## what moves stored labels, beside what their re-check all
 bench-train: setup ## learning from labels beside plain cross-entropy, time and memory; the last line is JSON
 	@$(VENV)/bin/python tests/bench/train_bench.py
 
-bench-gate: setup ## how often the gate errs at its thresholds, in simulations, about twelve minutes; the last line is JSON
+bench-gate: setup ## how often the gate errs at its thresholds, in simulations, about ten minutes; the last line is JSON
 	@PYTHONPATH=$(BENCH_PATH) $(VENV)/bin/python tests/bench/gate_bench.py $(if $(SIMULATIONS),--simulations $(SIMULATIONS))
 
 bench-losses: setup ## losses of tokens beside TRL's, time, memory and values; the last line is JSON
