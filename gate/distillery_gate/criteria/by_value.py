@@ -4,13 +4,13 @@ from typing import TypeVar
 
 from ..policy import Gate
 from ..verdict import COST_CRITERIA, Criterion, PerturbationResult, SliceResult
+from .absolute import ABSOLUTE
 
 Result = TypeVar("Result", Criterion, SliceResult, PerturbationResult)
 
 # Criteria that pass below their threshold; the others pass above it.
-BELOW = COST_CRITERIA | {
-    "maxMeanAbsoluteError", "maxPerplexity", "negativeFlips", "copiedErrors", "calibrationError", "contamination",
-}  # fmt: skip
+LIMITS = {name for name, (_, larger_is_better) in ABSOLUTE.items() if not larger_is_better}
+BELOW = COST_CRITERIA | LIMITS | {"negativeFlips", "copiedErrors", "calibrationError", "contamination"}
 
 
 def by_value(result: Result, threshold: float, gate: Gate) -> Result:

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from distillery_gate import Costs, EvaluationItems, Gate, Verdict, costs_of, decide, items_of
+from distillery_gate import Costs, EvaluationItems, Gate, Items, Verdict, costs_of, decide, items_of
+from distillery_gate.criteria.absolute import ABSOLUTE
 from distillery_gate.criteria.by_value import BELOW
 
 N = 400
@@ -20,7 +21,7 @@ def evaluated(right: int, wrong: int = 40) -> EvaluationItems:
     )  # fmt: skip
 
 
-def decided(items: EvaluationItems, costs: Costs | None = None, **asked: Any) -> Verdict:
+def decided(items: Items, costs: Costs | None = None, **asked: Any) -> Verdict:
     return decide(items, Gate.model_validate({"minRetention": 0.5, "evidence": "Point"} | asked), costs=costs)
 
 
@@ -91,7 +92,37 @@ def test_a_slice_may_have_the_name_of_a_criterion() -> None:
     assert {each.name: each.verdict for each in found.slices} == {"maxPerplexity": "Pass", "b": "Pass"}
 
 
-def test_the_criteria_that_pass_below_are_those_that_limit_something() -> None:
-    limits = {name for name in BELOW if name.startswith("max")}
-    asked = {name for name in (field.alias for field in Gate.model_fields.values()) if name and name.startswith("max")}
-    assert limits <= asked
+def test_a_clear_pass_lies_on_the_side_that_its_criterion_is_known_to_pass_on() -> None:
+    right = np.arange(N) >= 40
+    columns = {"gold": ["a"] * N, "teacher": np.where(right, "a", "b").tolist(), "student": ["a"] * N}
+    columns |= {"control": ["b"] * N, "student_typos": ["a"] * N, "contaminated": [0] * N, "slice": ["s"] * N}
+    costs = costs_of({"latencyMs": [1.0, 1.1] * 500, "cpuMs": [1.0, 1.1] * 500, "inputs": 400, "artifactBytes": 10,
+                      "memoryBytes": 10, "measuredOn": {"cpu": "c", "threads": 1, "engine": "e"}})  # fmt: skip
+    asked = {
+        "minAccuracy": 0.5, "maxNegativeFlips": 0.5, "maxCopiedErrors": 0.5, "maxCalibrationError": 0.5,
+        "maxContamination": 0.5, "slices": {"minRetention": 0.5}, "robustness": {"maxAccuracyLoss": 0.5},
+        "cost": {"maxP50Ms": 9, "maxP99Ms": 9, "maxArtifactBytes": 20, "maxMemoryBytes": 20,
+                 "price": {"coreHour": 0.1, "maxPerMillion": 9.0}},
+    }  # fmt: skip
+    labels = {**columns, "incumbent": columns["teacher"], "student_confidence": [1.0] * N}
+    texts = {
+        "cluster": [str(row) for row in range(50)],
+        "tokens": [9] * 50,
+        "teacher": [1.0] * 50,
+        "student": [1.0] * 50,
+    }
+    ranked = {"query": [str(row // 2) for row in range(100)], "gold": [1.0, 0.0] * 50}
+    scores = {"gold": [1.0, 2.0] * 50, "teacher": [1.5, 2.5] * 50, "student": [1.4, 2.4] * 50}
+    found = [
+        decided(items_of("accuracy", labels), costs, **asked),
+        decided(items_of("macro F1", columns), minF1=0.5),
+        decided(items_of("NDCG@10", ranked | dict.fromkeys(("teacher", "student"), ranked["gold"])), minNdcg=0.5),
+        decided(items_of("mean absolute error", scores), maxMeanAbsoluteError=0.9),
+        decided(items_of("perplexity", texts), maxPerplexity=9.0),
+        decided(items_of("mean score", {name: [0.9, 1.0] * 50 for name in ("teacher", "student")}), minScore=0.5),
+        decided(items_of("win rate", {"judge": ["student", "student", "tie", "reference"] * 50}), minWinRate=0.5),
+    ]
+    criteria = {each.name: each for verdict in found for each in verdict.criteria}
+    assert {each.verdict for each in criteria.values()} == {"Pass"}
+    assert criteria.keys() >= BELOW | ABSOLUTE.keys() | {"retention", "incumbent", "worstSlice", "robustness"}
+    assert {name for name, each in criteria.items() if each.value < each.threshold} == BELOW
