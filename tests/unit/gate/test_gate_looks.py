@@ -57,6 +57,11 @@ def test_a_stage_in_between_costs_the_last_one_little() -> None:
     assert stage_levels(0.025, (0.1, 0.2, 0.4, 0.8, 1.0))[-1] > 0.7 * 0.025
 
 
+def test_the_intervals_of_stages_are_as_wide_as_the_pages_say() -> None:
+    first, *_, last = stage_levels(0.025, (0.1, 0.2, 0.4, 0.8, 1.0))
+    assert (f"{100 - 200 * first:.2f}", f"{100 - 200 * last:.1f}") == ("99.95", "96.4")
+
+
 def test_a_single_stage_spends_all_of_its_part() -> None:
     assert Look(number=3).level(0.06) == 0.06 / 12
     assert stage_levels(0.025, (1.0,)) == pytest.approx([0.025], rel=1e-9)

@@ -4,6 +4,7 @@ from math import ceil, log
 
 import numpy as np
 import pytest
+from distillery_gate import Look
 from distillery_gate.order_statistics import LONGEST, fewest, quantile_interval, upper_rank, values_needed
 from scipy.stats import binom, quantile_test
 
@@ -43,6 +44,7 @@ def test_the_fewest_values_are_the_first_with_a_bound(share: float, level: float
 
 def test_a_p99_needs_as_many_answers_as_the_documents_say() -> None:
     assert [fewest(0.99, level) for level in (0.05, 0.025, 0.01)] == [299, 368, 459]
+    assert [fewest(0.99, Look(number=number).level(0.05)) for number in (1, 2, 10)] == [368, 477, 766]
 
 
 def missed(samples: np.ndarray, truth: float, level: float) -> tuple[float, float]:
