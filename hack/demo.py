@@ -127,7 +127,7 @@ def show(cluster: Embedded, first: dict[str, Any], second: dict[str, Any]) -> No
             print(f"  {criterion['name']}: {criterion['message']}")
         if not status.get("verdict"):
             print("  " + next(c["message"] for c in status["conditions"] if c["type"] == "Ready"))
-    print("\nmodel      accuracy (95 % interval)     parameters   p50 of one item")
+    print("\nmodel      accuracy (interval)          parameters   p50 of one item")
     for model in first["status"].get("verdict", {}).get("measured", []):
         print(measured_line(model))
     print("\n$ kubectl get dj,dm\n" + cluster.kubectl("-n", NAMESPACE, "get", "dj,dm"))
